@@ -1,0 +1,174 @@
+/**
+ * The errors of torchbed: one class per reason, each with a stable `code`.
+ *
+ * Branch on `code`, not on the message. `cause` holds the underlying error where there is one.
+ * Errors that carry something from Python also have `pythonType` and `pythonTraceback`.
+ */
+
+/** Base of every error that torchbed throws on purpose, {@link AbortError} included. */
+export abstract class TorchbedError extends Error {
+  /** Stable identifier of the reason, `ERR_…` (or `ABORT_ERR`). */
+  abstract readonly code: string
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
+}
+
+// --- environment: Python, its library, torch, the addon -------------------------------------------
+
+/** No usable Python executable was found; the message lists what was tried and why each was refused. */
+export class PythonNotFoundError extends TorchbedError {
+  readonly code = 'ERR_PYTHON_NOT_FOUND'
+}
+
+/** The chosen Python is older than the oldest supported version (3.11). */
+export class PythonTooOldError extends TorchbedError {
+  readonly code = 'ERR_PYTHON_TOO_OLD'
+}
+
+/** The chosen Python has no shared libpython, so that it cannot be loaded into a process. */
+export class PythonSharedLibraryError extends TorchbedError {
+  readonly code = 'ERR_PYTHON_NO_SHARED_LIBRARY'
+}
+
+/** The chosen Python is a free-threaded build (no GIL), which the stable ABI does not cover. */
+export class PythonFreeThreadedError extends TorchbedError {
+  readonly code = 'ERR_PYTHON_FREE_THREADED'
+}
+
+/** Python was found but could not be started in this process. */
+export class PythonStartError extends TorchbedError {
+  readonly code = 'ERR_PYTHON_START'
+}
+
+/** The workload imports torch, and the chosen Python has none. */
+export class TorchMissingError extends TorchbedError {
+  readonly code = 'ERR_TORCH_MISSING'
+}
+
+/** The native addon is absent, or cannot be loaded on this platform. */
+export class AddonError extends TorchbedError {
+  readonly code = 'ERR_ADDON'
+}
+
+/** This process already runs a Python that contradicts what was asked for (another executable or `env`). */
+export class RuntimeConflictError extends TorchbedError {
+  readonly code = 'ERR_RUNTIME_CONFLICT'
+}
+
+// --- workload: the user's Python code ---------------------------------------------------------------
+
+/** What is known of the Python exception behind an error. */
+export interface PythonFailure {
+  /** Qualified name of the exception's type, such as `ValueError` or `torch.OutOfMemoryError`. */
+  readonly pythonType: string
+  /** The whole traceback as Python prints it. */
+  readonly pythonTraceback: string
+}
+
+/** Base of errors that a Python exception caused. */
+export abstract class PythonFailureError extends TorchbedError implements PythonFailure {
+  readonly pythonType: string
+  readonly pythonTraceback: string
+
+  constructor(message: string, failure: PythonFailure, options?: ErrorOptions) {
+    super(message, options)
+    this.pythonType = failure.pythonType
+    this.pythonTraceback = failure.pythonTraceback
+  }
+}
+
+/** `workload_factory` is not of the form `module:attr` (spec section 12). */
+export class WorkloadFactoryError extends TorchbedError {
+  readonly code = 'ERR_WORKLOAD_FACTORY'
+}
+
+/** The factory's module or attribute could not be imported, or the factory failed or returned nothing. */
+export class WorkloadImportError extends PythonFailureError {
+  readonly code = 'ERR_WORKLOAD_IMPORT'
+}
+
+/** The workload lacks a hook that the call needs (spec section 4). */
+export class HookMissingError extends PythonFailureError {
+  readonly code = 'ERR_HOOK_MISSING'
+}
+
+/** A hook raised; `SystemExit`, `KeyboardInterrupt` and every other `BaseException` included. */
+export class HookRaisedError extends PythonFailureError {
+  readonly code = 'ERR_HOOK_RAISED'
+}
+
+/** A hook returned a metric that is not a bool, int, float or str (spec section 4). */
+export class MetricValueError extends PythonFailureError {
+  readonly code = 'ERR_METRIC_VALUE'
+}
+
+/** The method's name is not one that the workload host knows (spec section 3.2). */
+export class UnknownMethodError extends PythonFailureError {
+  readonly code = 'ERR_UNKNOWN_METHOD'
+}
+
+/** A call named a model id that this workload does not hold. */
+export class UnknownModelError extends PythonFailureError {
+  readonly code = 'ERR_UNKNOWN_MODEL'
+}
+
+/** Python failed outside the workload's own code; this is a defect of torchbed or of its installation. */
+export class PythonHostError extends PythonFailureError {
+  readonly code = 'ERR_PYTHON_HOST'
+}
+
+// --- values, calls, lifetimes -----------------------------------------------------------------------
+
+/** A value cannot cross between JavaScript and Python; `path` says where inside it. */
+export class ValueError extends TorchbedError {
+  readonly code = 'ERR_VALUE'
+  /** Place of the value that cannot cross, such as `batches[3].payload.x`; empty for the value itself. */
+  readonly path: string
+
+  constructor(message: string, path: string, options?: ErrorOptions) {
+    super(message, options)
+    this.path = path
+  }
+}
+
+/** The call was cancelled through its `AbortSignal`. `cause` is the signal's reason. */
+export class AbortError extends TorchbedError {
+  readonly code = 'ABORT_ERR'
+}
+
+/** The runtime, or the workload session, is closed or is shutting down. */
+export class RuntimeClosedError extends TorchbedError {
+  readonly code = 'ERR_RUNTIME_CLOSED'
+}
+
+/** A model handle was used after its release. */
+export class HandleReleasedError extends TorchbedError {
+  readonly code = 'ERR_HANDLE_RELEASED'
+}
+
+/** One problem found in a configuration or a record. */
+export interface ConfigIssue {
+  /** Where, such as `runtime.env.PATH`; empty for the whole. */
+  readonly path: string
+  readonly message: string
+}
+
+/** A configuration, or a record from outside, does not have the required form; lists every problem at once. */
+export class ConfigError extends TorchbedError {
+  readonly code = 'ERR_CONFIG'
+  readonly issues: readonly ConfigIssue[]
+
+  constructor(what: string, issues: readonly ConfigIssue[], options?: ErrorOptions) {
+    const lines = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+    super(`${what}:\n${lines.map((line) => `  ${line}`).join('\n')}`, options)
+    this.issues = issues
+  }
+}
+
+/** A worker returned something that the workload protocol does not allow (spec section 3.2). */
+export class ProtocolError extends TorchbedError {
+  readonly code = 'ERR_PROTOCOL'
+}
