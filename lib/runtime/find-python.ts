@@ -1,0 +1,316 @@
+/**
+ * Find the Python that this process is to run, by asking the interpreters themselves.
+ *
+ * The first of these that fits is chosen: the option `executable`; `TORCHBED_PYTHON`; the active
+ * virtual environment; the active conda environment; `.venv` in the working folder; `python3`, `python`
+ * and `python3.14` to `python3.11` on `PATH`. To fit, it must be CPython 3.11 or newer with a GIL and a
+ * shared library. One that is named (option or `TORCHBED_PYTHON`) must fit; the others may be skipped.
+ */
+import { constants } from 'node:fs'
+import { access, realpath, stat } from 'node:fs/promises'
+import { basename, delimiter, dirname, join, resolve } from 'node:path'
+import {
+  PythonFreeThreadedError,
+  PythonNotFoundError,
+  PythonSharedLibraryError,
+  PythonTooOldError,
+  TorchbedError,
+} from '../errors.js'
+import { libpythonCandidates, locateLibpython } from './libpython.js'
+import { runProbe, type ProbeFacts, type ProbeOptions } from './python-probe.js'
+
+/** Oldest supported minor version of Python 3: the stable ABI has had the buffer protocol since 3.11. */
+export const OLDEST_PYTHON_MINOR = 11
+
+/** Newest minor version that is looked for by its own name (`python3.14`); newer ones may be named. */
+const NEWEST_PYTHON_MINOR = 14
+
+/** An interpreter that fits, as it describes itself. All paths are absolute. */
+export interface ProbedPython {
+  /** `sys.executable`: behind a pyenv shim the real interpreter, in a virtual environment its own path. */
+  readonly executable: string
+  /** Full version, such as `3.11.7` or `3.14.0rc1`. */
+  readonly version: string
+  readonly versionInfo: readonly [major: number, minor: number, micro: number]
+  /** `sys.prefix`: the virtual environment, where there is one. */
+  readonly prefix: string
+  /** `sys.base_prefix`: the installation behind a virtual environment, else the same as `prefix`. */
+  readonly basePrefix: string
+  /** The shared library to load. */
+  readonly libpython: string
+  /** The folder that holds `Python.h`, or null when the headers are not installed. */
+  readonly includeDir: string | null
+}
+
+/** The interpreter that was chosen. */
+export interface PythonInstallation extends ProbedPython {
+  /** Why this one, such as `TORCHBED_PYTHON names it`. */
+  readonly chosenBecause: string
+  /** Those that would have been preferred and do not fit; an active environment may be among them. */
+  readonly skipped: readonly RefusedPython[]
+}
+
+/** An interpreter that was looked at and does not fit. */
+export interface RefusedPython {
+  readonly path: string
+  readonly error: TorchbedError
+}
+
+/** Options of {@link findPython}. */
+export interface FindPythonOptions extends ProbeOptions {
+  /** The interpreter to use: a path, relative to `cwd`, or a name to look up on `PATH`. Default: search. */
+  readonly executable?: string | undefined
+}
+
+/**
+ * Choose the Python to run.
+ *
+ * @throws PythonNotFoundError when none fits (it lists each one tried, with the reason), or when the named
+ *   one does not exist, cannot be run or is not CPython
+ * @throws PythonTooOldError, PythonFreeThreadedError, PythonSharedLibraryError when the named one is of that kind
+ */
+export async function findPython(options: FindPythonOptions = {}): Promise<PythonInstallation> {
+  const named = namedExecutable(options)
+  if (named !== null) {
+    const path = await resolveNamed(named.name, named.source, options)
+    const python = await probePython(path, options)
+    return { ...python, chosenBecause: `${named.source} names it`, skipped: [] }
+  }
+  const refused: RefusedPython[] = []
+  for await (const found of searchPythons(options)) {
+    if (!('error' in found)) return found
+    refused.push(found)
+  }
+  const tried = refused.map(({ path, error }) => `\n  ${path}: ${error.message}`).join('')
+  throw new PythonNotFoundError(
+    `No usable Python found: torchbed needs CPython 3.${OLDEST_PYTHON_MINOR} or newer with a shared ` +
+      `libpython. Install one (Debian: apt-get install python3 libpython3-dev; uv: uv python install 3.12), ` +
+      'activate its environment, or name it with TORCHBED_PYTHON. ' +
+      (refused.length > 0 ? `Tried and refused:${tried}` : 'No interpreter is on PATH.'),
+  )
+}
+
+/**
+ * Look at every interpreter that a search comes across, in the order of preference, one at a time.
+ * A named interpreter plays no part here.
+ */
+export async function* searchPythons(
+  options: ProbeOptions = {},
+): AsyncGenerator<PythonInstallation | RefusedPython> {
+  const seen = new Set<string>()
+  const skipped: RefusedPython[] = []
+  for await (const { path, because } of candidates(options)) {
+    const key = await withoutFolderLinks(path)
+    if (seen.has(key)) continue
+    seen.add(key)
+    try {
+      const python = await probePython(path, options)
+      yield { ...python, chosenBecause: because, skipped: [...skipped] }
+    } catch (error) {
+      if (!(error instanceof TorchbedError)) throw error
+      skipped.push({ path, error })
+      yield { path, error }
+    }
+  }
+}
+
+const probed = new Map<string, Promise<ProbedPython>>()
+
+/**
+ * Ask one interpreter what it is, and check that it fits. Answers are kept for the life of the process,
+ * per executable, working folder and environment (a pyenv shim heeds both); failures are not kept.
+ *
+ * @param executable path of the interpreter, relative to `cwd`
+ * @throws the errors of {@link findPython} for a named interpreter
+ */
+export function probePython(executable: string, options: ProbeOptions = {}): Promise<ProbedPython> {
+  const { cwd = process.cwd(), env = process.env } = options
+  const path = resolve(cwd, executable)
+  const key = JSON.stringify([path, cwd, env])
+  let answer = probed.get(key)
+  if (answer === undefined) {
+    answer = probeNow(path, options)
+    probed.set(key, answer)
+    answer.catch(() => probed.delete(key))
+  }
+  return answer
+}
+
+async function probeNow(path: string, options: ProbeOptions): Promise<ProbedPython> {
+  const facts = await runProbe(path, options)
+  const { version, versionInfo, prefix, basePrefix } = facts
+  refuseUnfit(path, facts)
+  const libpython = await locateLibpython(facts)
+  if (libpython === null) throw noSharedLibrary(path, facts)
+  return {
+    executable: facts.executable ?? path,
+    version,
+    versionInfo,
+    prefix,
+    basePrefix,
+    libpython,
+    includeDir: await folderWithHeaders(facts.includeDirs),
+  }
+}
+
+function refuseUnfit(path: string, facts: ProbeFacts): void {
+  const { implementation, version, versionInfo, pointerBits, machine } = facts
+  const [major, minor] = versionInfo
+  if (implementation !== 'cpython') {
+    throw new PythonNotFoundError(
+      `"${path}" is ${implementation}, and only CPython can be embedded. ` +
+        'Name a CPython interpreter with TORCHBED_PYTHON or the option "executable".',
+    )
+  }
+  if (major !== 3 || minor < OLDEST_PYTHON_MINOR) {
+    throw new PythonTooOldError(
+      `"${path}" is Python ${version}, and torchbed needs 3.${OLDEST_PYTHON_MINOR} or newer. Install a newer ` +
+        'one (pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.12; uv: uv python install 3.12), ' +
+        'or name another with TORCHBED_PYTHON or the option "executable".',
+    )
+  }
+  if (facts.freeThreaded) {
+    throw new PythonFreeThreadedError(
+      `"${path}" is a free-threaded build of Python ${version}, which the stable ABI does not cover. ` +
+        `Use the ordinary build (python${major}.${minor} instead of python${major}.${minor}t).`,
+    )
+  }
+  const nodeBits = ['arm', 'ia32'].includes(process.arch) ? 32 : 64
+  const rosetta = process.platform === 'darwin' && machine !== null && !isNodeMachine(machine)
+  if (pointerBits !== nodeBits || rosetta) {
+    throw new PythonSharedLibraryError(
+      `"${path}" is a ${pointerBits}-bit Python${machine === null ? '' : ` for ${machine}`}, and its library ` +
+        `cannot be loaded by a ${process.arch} Node.js. Use a Python and a Node.js of one architecture.`,
+    )
+  }
+}
+
+function isNodeMachine(machine: string): boolean {
+  return machine === (process.arch === 'x64' ? 'x86_64' : process.arch)
+}
+
+function noSharedLibrary(path: string, facts: ProbeFacts): PythonSharedLibraryError {
+  const { version, versionInfo, prefix } = facts
+  const short = `${versionInfo[0]}.${versionInfo[1]}`
+  return new PythonSharedLibraryError(
+    `"${path}" (Python ${version} in ${prefix}) has no shared libpython; looked for ` +
+      `${libpythonCandidates(facts).join(', ')}. Install it (Debian and Ubuntu: apt-get install libpython${short}; ` +
+      `pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install ${short}; uv: uv python install ${short}), ` +
+      'or name another Python with TORCHBED_PYTHON or the option "executable".',
+  )
+}
+
+async function folderWithHeaders(folders: readonly (string | null)[]): Promise<string | null> {
+  for (const folder of folders) {
+    if (folder !== null && (await isReadable(join(folder, 'Python.h')))) return folder
+  }
+  return null
+}
+
+interface Named {
+  readonly name: string
+  readonly source: string
+}
+
+function namedExecutable({ executable, env = process.env }: FindPythonOptions): Named | null {
+  if (executable !== undefined) return { name: executable, source: 'the option "executable"' }
+  const name = env.TORCHBED_PYTHON ?? ''
+  return name === '' ? null : { name, source: 'TORCHBED_PYTHON' }
+}
+
+async function resolveNamed(
+  name: string,
+  source: string,
+  { env = process.env, cwd = process.cwd() }: ProbeOptions,
+): Promise<string> {
+  if (!/[/\\]/.test(name)) {
+    for await (const path of onPath(name, env, cwd)) return path
+    throw new PythonNotFoundError(
+      `Cannot find the Python "${name}" that ${source} names: it is not on PATH. ` +
+        'Install it, or give its whole path.',
+    )
+  }
+  const path = resolve(cwd, name)
+  if (await isExecutable(path)) return path
+  const inside = environmentPython(path)
+  throw new PythonNotFoundError(
+    `Cannot find the Python "${name}" that ${source} names: ${path} is no executable file. ` +
+      ((await isExecutable(inside))
+        ? `That folder is an environment: name ${inside} instead.`
+        : 'Correct the path, or leave it out to search for a Python.'),
+  )
+}
+
+interface Candidate {
+  readonly path: string
+  readonly because: string
+}
+
+async function* candidates({
+  env = process.env,
+  cwd = process.cwd(),
+}: ProbeOptions): AsyncGenerator<Candidate> {
+  const { VIRTUAL_ENV, CONDA_PREFIX } = env
+  if (VIRTUAL_ENV) {
+    const path = environmentPython(resolve(cwd, VIRTUAL_ENV))
+    yield { path, because: 'it belongs to the active virtual environment (VIRTUAL_ENV)' }
+  }
+  if (CONDA_PREFIX) {
+    const path = condaPython(resolve(cwd, CONDA_PREFIX))
+    yield { path, because: 'it belongs to the active conda environment (CONDA_PREFIX)' }
+  }
+  const local = environmentPython(resolve(cwd, '.venv'))
+  if (await isExecutable(local)) {
+    yield { path: local, because: 'it belongs to .venv in the working folder' }
+  }
+  const names = ['python3', 'python']
+  for (let minor = NEWEST_PYTHON_MINOR; minor >= OLDEST_PYTHON_MINOR; minor -= 1) {
+    names.push(`python3.${minor}`)
+  }
+  for (const name of names) {
+    for await (const path of onPath(name, env, cwd)) {
+      yield { path, because: `it is the first on PATH that fits, as "${name}"` }
+    }
+  }
+}
+
+async function* onPath(name: string, env: NodeJS.ProcessEnv, cwd: string): AsyncGenerator<string> {
+  const file = process.platform === 'win32' && !/\.exe$/i.test(name) ? `${name}.exe` : name
+  const folders = (env.PATH ?? env.Path ?? '').split(delimiter)
+  for (const folder of folders) {
+    const path = resolve(cwd, folder, file)
+    if (folder !== '' && (await isExecutable(path))) yield path
+  }
+}
+
+function environmentPython(folder: string): string {
+  return process.platform === 'win32'
+    ? join(folder, 'Scripts', 'python.exe')
+    : join(folder, 'bin', 'python')
+}
+
+function condaPython(folder: string): string {
+  return process.platform === 'win32' ? join(folder, 'python.exe') : environmentPython(folder)
+}
+
+// Folders only: the interpreter of a virtual environment is itself a link, and not the same as its target.
+async function withoutFolderLinks(path: string): Promise<string> {
+  const folder = await realpath(dirname(path)).catch(() => dirname(path))
+  return join(folder, basename(path))
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK)
+    return (await stat(path)).isFile()
+  } catch {
+    return false
+  }
+}
+
+async function isReadable(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  )
+}
