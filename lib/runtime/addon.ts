@@ -1,0 +1,78 @@
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { AddonError, RuntimeConflictError } from '../errors.js'
+import { packageRoot } from './package-root.js'
+import { PyFloat, type PyInput, type PyValue } from './values.js'
+
+/** The bridge as native/bridge/bridge.cc exports it; one per environment, all over one interpreter. */
+export interface Bridge {
+  configure(pyFloat: typeof PyFloat, onOutput: (pieces: OutputPieces) => void): void
+  start(options: { executable: string; version: string; pythonRoot: string }): Promise<null>
+  call(session: number, method: string, params: PyInput): { id: number; promise: Promise<PyValue> }
+  cancel(id: number): void
+  release(session: number, model: number): void
+  shutDown(graceMs: number, exitStatus: number): boolean
+  takeOutput(): OutputPieces
+  status(): { state: 'absent' | 'starting' | 'running' | 'failed'; executable: string }
+}
+
+/** `[stream, text, stream, text, …]`; 1 is stdout, 2 is stderr. */
+export type OutputPieces = (number | string)[]
+
+interface Loader {
+  load(libpython: string, bridge: string): Bridge
+  loaded(): string | null
+}
+
+const require = createRequire(import.meta.url)
+
+let bridge: Bridge | undefined
+
+/**
+ * Loads the addon and, through it, libpython for the whole process.
+ * Throws {@link AddonError} when the addon is absent or does not load, {@link RuntimeConflictError}
+ * when the process already runs another libpython.
+ */
+export function loadBridge(
+  libpython: string,
+  onOutput: (pieces: OutputPieces) => void,
+): Bridge {
+  if (bridge !== undefined) return bridge
+  const path = addonPath()
+  const loader = requireLoader(path)
+  const running = loader.loaded()
+  if (running !== null && running !== libpython) {
+    throw new RuntimeConflictError(
+      `Cannot load ${libpython}: this process already runs ${running}, and a process has one Python`,
+    )
+  }
+  try {
+    bridge = loader.load(libpython, join(dirname(path), 'torchbed_bridge.so'))
+  } catch (cause) {
+    throw new AddonError(`Cannot load ${libpython} into this process: ${String(cause)}`, { cause })
+  }
+  bridge.configure(PyFloat, onOutput)
+  return bridge
+}
+
+function addonPath(): string {
+  const nodeGypBuild = require('node-gyp-build') as { path(root: string): string }
+  const root = packageRoot()
+  try {
+    return nodeGypBuild.path(root)
+  } catch (cause) {
+    throw new AddonError(
+      `Cannot find torchbed's native addon for ${process.platform}-${process.arch} in ${root}. ` +
+        'In a clone, run `npm run setup`, which compiles it',
+      { cause },
+    )
+  }
+}
+
+function requireLoader(path: string): Loader {
+  try {
+    return require(path) as Loader
+  } catch (cause) {
+    throw new AddonError(`Cannot load torchbed's native addon ${path}: ${String(cause)}`, { cause })
+  }
+}

@@ -1,0 +1,224 @@
+import { EventEmitter } from 'node:events'
+import { join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
+import {
+  AbortError,
+  ProtocolError,
+  RuntimeClosedError,
+  RuntimeConflictError,
+  TorchbedError,
+  ValueError,
+} from '../errors.js'
+import { loadBridge, type Bridge } from './addon.js'
+import { errorFromFailure, isCallFailure } from './failures.js'
+import { findPython, type PythonInstallation } from './find-python.js'
+import { OutputHub, type OutputEvents } from './output.js'
+import { packageRoot } from './package-root.js'
+import type { CallOptions, PythonRuntime, WorkloadSession, WorkloadSpec } from './python-runtime.js'
+import type { PyInput, PyValue } from './values.js'
+
+/** How long the `exit` event waits for Python to come to rest, in milliseconds. */
+const EXIT_GRACE_MS = 2000
+
+/** Session number of the host itself in native calls. */
+const HOST_SESSION = 0
+
+/** Options of {@link EmbeddedRuntime.start}. */
+export interface EmbeddedRuntimeOptions {
+  /**
+   * Python executable: a venv's, conda's, uv's, pyenv's, the system's. Default: `TORCHBED_PYTHON`,
+   * else an active or local virtual environment, else the first that fits on `PATH`.
+   */
+  readonly python?: string | undefined
+}
+
+/** The Python that this environment has started: what further runtimes get when they name none. */
+let started: PythonInstallation | undefined
+
+/** One hub for all runtimes of this environment (the main thread, or one worker). */
+const output = new OutputHub()
+
+/**
+ * CPython in this process.
+ *
+ * A process has one Python: the first runtime starts it, further ones (in worker threads too) share it
+ * and must ask for the same executable. It is never unloaded; at the end of the process it is
+ * stopped within two seconds, in the middle of training too. An idle runtime does not keep the process
+ * alive.
+ *
+ * What Python prints is emitted a line at a time as `stdout` and `stderr`; a stream that nobody listens
+ * to goes to the process's own.
+ */
+export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements PythonRuntime {
+  /** The Python that runs. */
+  readonly python: PythonInstallation
+  readonly #bridge: Bridge
+  readonly #sessions = new Set<EmbeddedSession>()
+  #closed = false
+
+  /**
+   * Finds Python, loads it into this process and starts it, all at most once per process.
+   *
+   * Throws {@link TorchbedError}: Python not found or unfit (`ERR_PYTHON_…`), addon absent
+   * (`ERR_ADDON`), another Python already running here (`ERR_RUNTIME_CONFLICT`).
+   */
+  static async start(options: EmbeddedRuntimeOptions = {}): Promise<EmbeddedRuntime> {
+    const python =
+      options.python === undefined && started !== undefined
+        ? started
+        : await findPython({ executable: options.python })
+    const bridge = loadBridge(python.libpython, (pieces) => output.write(pieces))
+    const { executable } = bridge.status()
+    if (executable !== '' && executable !== python.executable) {
+      throw new RuntimeConflictError(
+        `Cannot start ${python.executable}: this process already runs ${executable}, and a ` +
+          'process has one Python. Use the same executable, or a child process',
+      )
+    }
+    stopAtExit(bridge)
+    await settled(
+      'start',
+      bridge.start({
+        executable: python.executable,
+        version: python.version,
+        pythonRoot: join(packageRoot(), 'python'),
+      }),
+    )
+    started = python
+    return new EmbeddedRuntime(python, bridge)
+  }
+
+  private constructor(python: PythonInstallation, bridge: Bridge) {
+    super()
+    this.python = python
+    this.#bridge = bridge
+    output.add(this)
+  }
+
+  async openWorkload(spec: WorkloadSpec): Promise<WorkloadSession> {
+    if (this.#closed) throw new RuntimeClosedError('Cannot open a workload: the runtime is closed')
+    const opened = await call(this.#bridge, HOST_SESSION, 'open_workload', {
+      factory: spec.factory,
+      config: spec.config ?? null,
+      module_search_roots: spec.moduleSearchRoots ?? [],
+      env: spec.env ?? {},
+    })
+    const { session, workload_name: name } = opened as { session: bigint; workload_name: string }
+    const opening = new EmbeddedSession(this.#bridge, Number(session), name, (closing) =>
+      this.#sessions.delete(closing),
+    )
+    this.#sessions.add(opening)
+    return opening
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await Promise.all([...this.#sessions].map((session) => session.close()))
+    output.delete(this)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+class EmbeddedSession implements WorkloadSession {
+  readonly workloadName: string
+  readonly #bridge: Bridge
+  readonly #id: number
+  readonly #onClose: (session: EmbeddedSession) => void
+  #closed = false
+
+  constructor(
+    bridge: Bridge,
+    id: number,
+    workloadName: string,
+    onClose: (session: EmbeddedSession) => void,
+  ) {
+    this.#bridge = bridge
+    this.#id = id
+    this.workloadName = workloadName
+    this.#onClose = onClose
+  }
+
+  async call(method: string, params: PyInput = null, options: CallOptions = {}): Promise<PyValue> {
+    if (this.#closed) throw new RuntimeClosedError(`Cannot call ${method}: the workload is closed`)
+    return call(this.#bridge, this.#id, method, params, options)
+  }
+
+  releaseModel(modelId: string): void {
+    const match = /^m([1-9][0-9]{0,8})$/.exec(modelId)
+    if (match !== null && !this.#closed) this.#bridge.release(this.#id, Number(match[1]))
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#onClose(this)
+    await call(this.#bridge, HOST_SESSION, 'close_workload', { session: this.#id })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+/** One call across the bridge, with its failure made a typed error. */
+async function call(
+  bridge: Bridge,
+  session: number,
+  method: string,
+  params: PyInput,
+  { signal }: CallOptions = {},
+): Promise<PyValue> {
+  if (signal?.aborted) throw abortError(method, signal)
+  let started: ReturnType<Bridge['call']>
+  try {
+    started = bridge.call(session, method, params)
+  } catch (cause) {
+    throw new ValueError(`Cannot read the parameters of ${method}: ${String(cause)}`, '', { cause })
+  }
+  const { id, promise } = started
+  const cancel = () => bridge.cancel(id)
+  signal?.addEventListener('abort', cancel, { once: true })
+  try {
+    return await settled(method, promise)
+  } catch (error) {
+    if (error instanceof AbortError && signal !== undefined) throw abortError(method, signal)
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', cancel)
+  }
+}
+
+async function settled<T>(method: string, promise: Promise<T>): Promise<T> {
+  try {
+    return await promise
+  } catch (reason) {
+    if (isCallFailure(reason)) throw errorFromFailure(reason, method)
+    throw reason instanceof TorchbedError
+      ? reason
+      : new ProtocolError(`${method} failed in an unknown way`, { cause: reason })
+  }
+}
+
+function abortError(method: string, signal: AbortSignal): AbortError {
+  return new AbortError(`${method} was aborted`, { cause: signal.reason })
+}
+
+let stopsAtExit = false
+
+/**
+ * The `exit` event alone is seen on the natural end, on `process.exit()` and on uncaught errors. A
+ * worker's own `exit` says nothing of the process; there the addon's cleanup hook does the same.
+ */
+function stopAtExit(bridge: Bridge): void {
+  if (stopsAtExit || !isMainThread) return
+  stopsAtExit = true
+  process.on('exit', (code) => {
+    bridge.shutDown(EXIT_GRACE_MS, code)
+    output.write(bridge.takeOutput())
+    output.flush()
+  })
+}

@@ -1,0 +1,42 @@
+/**
+ * What crosses between JavaScript and Python. docs/values.md is the whole table.
+ */
+
+/**
+ * A number that must be a Python `float` although it is whole: `new PyFloat(1)` arrives as `1.0`,
+ * while a bare `1` arrives as the int `1`.
+ */
+export class PyFloat {
+  constructor(readonly value: number) {}
+}
+
+/** What may be passed to Python. Objects must be plain; an `undefined` property is left out. */
+export type PyInput =
+  | null
+  | undefined
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | PyFloat
+  | ArrayBufferView
+  | ArrayBufferLike
+  | readonly PyInput[]
+  | ReadonlyMap<string | number | bigint | boolean | null, PyInput>
+  | { readonly [key: string]: PyInput }
+
+/**
+ * What arrives from Python: every int is a `bigint` and every float a `number`, so that `1` and `1.0`
+ * stay apart as they do in the formats. A dict whose keys are not all str arrives as a `Map`.
+ */
+export type PyValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | PyValue[]
+  | Map<PyValue, PyValue>
+  | { [key: string]: PyValue }

@@ -1,0 +1,135 @@
+// The bridge's door: what lib/runtime/addon.ts sees. JS thread of any environment, no GIL.
+#include <napi.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+
+#include "environment.hpp"
+#include "exit.hpp"
+#include "interpreter.hpp"
+#include "place.hpp"
+
+namespace torchbed {
+namespace {
+
+/// Ids are unique in the process, so that one environment cannot cancel another's call.
+uint64_t next_job_id() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
+/// start({executable, version, pythonRoot}): Promise<null>
+Napi::Value start(const Napi::CallbackInfo& info) {
+  const Napi::Object given = info[0].As<Napi::Object>();
+  const auto text = [&given](const char* name) -> std::string {
+    return given.Get(name).As<Napi::String>();
+  };
+  auto job = std::make_unique<Job>();
+  const Napi::Promise promise = Environment::of(info.Env())->expect(*job);
+  Interpreter::instance().start({text("executable"), text("version"), text("pythonRoot")},
+                                std::move(job));
+  return promise;
+}
+
+/// call(session, method, params): {id, promise}. Rejects with {code, message, ...}; throws what a
+/// getter inside `params` throws.
+Napi::Value call(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Environment> environment = Environment::of(env);
+  auto job = std::make_unique<Job>();
+  job->id = next_job_id();
+  job->session = info[0].As<Napi::Number>().Uint32Value();
+  job->method = info[1].As<Napi::String>();
+  bool refused = false;
+  try {
+    job->params = from_javascript(env, environment->intrinsics(), info[2]);
+  } catch (const ConversionError& error) {
+    job->outcome = Failure{"ERR_VALUE", error.message, "", "", error.path, {}};
+    refused = true;
+  }
+  const Napi::Object result = Napi::Object::New(env);
+  result.Set("id", Napi::Number::New(env, static_cast<double>(job->id)));
+  result.Set("promise", environment->expect(*job));
+  if (refused) {
+    environment->settle(*job);
+  } else {
+    Interpreter::instance().submit(std::move(job));
+  }
+  return result;
+}
+
+/// cancel(id)
+void cancel(const Napi::CallbackInfo& info) {
+  Interpreter::instance().cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+}
+
+/// release(session, model)
+void release(const Napi::CallbackInfo& info) {
+  Interpreter::instance().release(info[0].As<Napi::Number>().Uint32Value(),
+                                  info[1].As<Napi::Number>().Uint32Value());
+}
+
+/// shutDown(graceMs, exitStatus): boolean. Blocks for at most graceMs; for the `exit` event only.
+Napi::Value shut_down(const Napi::CallbackInfo& info) {
+  const std::chrono::milliseconds grace(info[0].As<Napi::Number>().Int64Value());
+  const int status = info[1].As<Napi::Number>().Int32Value();
+  const bool quiet = Interpreter::instance().shut_down(grace);
+  if (!quiet) end_without_destructors_if_busy(std::chrono::milliseconds(0), status);
+  return Napi::Boolean::New(info.Env(), quiet);
+}
+
+/// takeOutput(): [stream, text, ...]
+Napi::Value take_output(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env())->take_output();
+}
+
+/// status(): {state: 'absent' | 'starting' | 'running' | 'failed', executable}
+Napi::Value status(const Napi::CallbackInfo& info) {
+  const char* state = "absent";
+  switch (Interpreter::instance().state()) {
+    case Interpreter::State::kAbsent:
+      break;
+    case Interpreter::State::kStarting:
+      state = "starting";
+      break;
+    case Interpreter::State::kRunning:
+      state = "running";
+      break;
+    case Interpreter::State::kFailed:
+      state = "failed";
+      break;
+  }
+  const Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("state", state);
+  result.Set("executable", Interpreter::instance().executable());
+  return result;
+}
+
+/// configure(PyFloat, onOutput): once per environment, before anything else.
+void configure(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Environment> environment = Environment::of(info.Env());
+  environment->intrinsics().py_float = Napi::Persistent(info[0].As<Napi::Function>());
+  environment->set_output_listener(info[1].As<Napi::Function>());
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  Environment::create(env);
+  exports.Set("configure", Napi::Function::New(env, configure, "configure"));
+  exports.Set("start", Napi::Function::New(env, start, "start"));
+  exports.Set("call", Napi::Function::New(env, call, "call"));
+  exports.Set("cancel", Napi::Function::New(env, cancel, "cancel"));
+  exports.Set("release", Napi::Function::New(env, release, "release"));
+  exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
+  exports.Set("takeOutput", Napi::Function::New(env, take_output, "takeOutput"));
+  exports.Set("status", Napi::Function::New(env, status, "status"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace torchbed
+
+extern "C" __attribute__((visibility("default"))) napi_value torchbed_bridge_init(
+    napi_env env, napi_value exports) {
+  return Napi::RegisterModule(env, exports, torchbed::init);
+}

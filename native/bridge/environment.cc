@@ -1,0 +1,163 @@
+// One Node environment: pending calls, outbox, thread-safe function, teardown.
+#include "environment.hpp"
+
+#include <utility>
+
+#include "interpreter.hpp"
+#include "place.hpp"
+
+namespace torchbed {
+namespace {
+
+/// What instance data holds, so that it can be shared with jobs that outlive the environment.
+struct InstanceData {
+  std::shared_ptr<Environment> environment;
+};
+
+Napi::Object failure_object(Napi::Env env, const Intrinsics& intrinsics, const Failure& failure) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("code", failure.code);
+  object.Set("message", failure.message);
+  object.Set("pythonType", failure.python_type);
+  object.Set("traceback", failure.traceback);
+  object.Set("path", failure.path);
+  if (failure.late_result) {
+    object.Set("lateResult",
+               Napi::Value(env, to_javascript(env, intrinsics, *failure.late_result)));
+  }
+  return object;
+}
+
+}  // namespace
+
+std::shared_ptr<Environment> Environment::create(Napi::Env env) {
+  std::shared_ptr<Environment> environment(new Environment(env));
+  environment->open_channel();
+  env.SetInstanceData(new InstanceData{environment});
+  // Instance data goes after the cleanup hooks, so the hook may rely on a raw pointer.
+  env.AddCleanupHook([](Environment* closing) { closing->close(); }, environment.get());
+  Interpreter::instance().join();
+  return environment;
+}
+
+std::shared_ptr<Environment> Environment::of(Napi::Env env) {
+  return env.GetInstanceData<InstanceData>()->environment;
+}
+
+void Environment::open_channel() {
+  const Napi::String name = Napi::String::New(env_, "torchbed");
+  const napi_status status =
+      napi_create_threadsafe_function(env_, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
+                                      &Environment::on_wake, &channel_);
+  if (status != napi_ok) throw Napi::Error::New(env_, "cannot create a thread-safe function");
+  napi_unref_threadsafe_function(env_, channel_);
+}
+
+/// JS thread, during teardown of the environment. Nothing may reach JavaScript from here on.
+void Environment::close() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    napi_release_threadsafe_function(std::exchange(channel_, nullptr), napi_tsfn_abort);
+    settled_.clear();
+    output_.clear();
+  }
+  output_listener_.Reset();
+  intrinsics_.reset();
+  Interpreter::instance().leave(*this);
+}
+
+Napi::Promise Environment::expect(Job& job) {
+  if (pending_++ == 0) napi_ref_threadsafe_function(env_, channel_);
+  job.owner = shared_from_this();
+  job.deferred = Napi::Promise::Deferred::New(env_);
+  return job.deferred->Promise();
+}
+
+void Environment::settle(Job& job) {
+  if (--pending_ == 0) napi_unref_threadsafe_function(env_, channel_);
+  Failure* failure = std::get_if<Failure>(&job.outcome);
+  try {
+    if (failure == nullptr) {
+      const napi_value result = to_javascript(env_, intrinsics_, std::get<Value>(job.outcome));
+      job.deferred->Resolve(result);
+    } else {
+      job.deferred->Reject(failure_object(env_, intrinsics_, *failure));
+    }
+  } catch (const ConversionError& error) {
+    const Failure refused{"ERR_VALUE", error.message, "", "", error.path, {}};
+    job.deferred->Reject(failure_object(env_, intrinsics_, refused));
+  }
+}
+
+void Environment::deliver(std::unique_ptr<Job> job) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (channel_ == nullptr) return;
+  settled_.push_back(std::move(job));
+  wake();
+}
+
+void Environment::deliver_output(int stream, std::string text) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (channel_ == nullptr) return;
+  output_.push_back({stream, std::move(text)});
+  wake();
+}
+
+/// With mutex_ held.
+void Environment::wake() {
+  if (std::exchange(wake_sent_, true)) return;
+  // napi_closing is ordinary: the environment is being torn down and close() is about to run.
+  napi_call_threadsafe_function(channel_, nullptr, napi_tsfn_nonblocking);
+}
+
+void Environment::on_wake(napi_env env, napi_value /*callback*/, void* context, void* /*data*/) {
+  // Null during teardown: the outbox is emptied by close().
+  if (env != nullptr) static_cast<Environment*>(context)->drain();
+}
+
+void Environment::drain() {
+  std::vector<std::unique_ptr<Job>> settled;
+  std::vector<Output> output;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    wake_sent_ = false;
+    settled.swap(settled_);
+    output.swap(output_);
+  }
+  const Napi::HandleScope scope(env_);
+  for (const std::unique_ptr<Job>& job : settled) {
+    const Napi::HandleScope inner(env_);
+    settle(*job);
+  }
+  // Settling runs no JavaScript: what is printed is seen before the promises' reactions all the same.
+  // The listener comes last because what it throws must become an uncaught exception.
+  if (output.empty() || output_listener_.IsEmpty()) return;
+  napi_value argument = output_array(std::move(output));
+  napi_value ignored = nullptr;
+  napi_call_function(env_, env_.Undefined(), output_listener_.Value(), 1, &argument, &ignored);
+}
+
+Napi::Array Environment::take_output() {
+  std::vector<Output> output;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    output.swap(output_);
+  }
+  return output_array(std::move(output));
+}
+
+Napi::Array Environment::output_array(std::vector<Output> output) const {
+  const Napi::Array array = Napi::Array::New(env_, output.size() * 2);
+  uint32_t index = 0;
+  for (const Output& piece : output) {
+    array.Set(index++, Napi::Number::New(env_, piece.stream));
+    array.Set(index++, Napi::String::New(env_, piece.text));
+  }
+  return array;
+}
+
+void Environment::set_output_listener(const Napi::Function& listener) {
+  output_listener_ = Napi::Persistent(listener);
+}
+
+}  // namespace torchbed

@@ -1,0 +1,298 @@
+// The interpreter thread: start, loop, cancel, park.
+#include "interpreter.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "environment.hpp"
+#include "exit.hpp"
+
+namespace torchbed {
+namespace {
+
+/// Stack of the interpreter thread: what a main thread usually has, and more, for deep C recursion.
+constexpr std::size_t kStackBytes = std::size_t{16} << 20;
+
+/// How often a cancellation is repeated while the process waits to leave: a workload may swallow one.
+constexpr std::chrono::milliseconds kCancelInterval{100};
+
+/// Runs `body` on a new thread that nobody joins. False when the system gives no thread.
+bool start_detached_thread(std::function<void()> body) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStackBytes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  auto owned = std::make_unique<std::function<void()>>(std::move(body));
+  const auto entry = [](void* argument) -> void* {
+    const std::unique_ptr<std::function<void()>> function(
+        static_cast<std::function<void()>*>(argument));
+    (*function)();
+    return nullptr;
+  };
+  pthread_t thread{};
+  const bool started = pthread_create(&thread, &attributes, entry, owned.get()) == 0;
+  if (started) (void)owned.release();
+  pthread_attr_destroy(&attributes);
+  return started;
+}
+
+Failure closed_failure() {
+  return {"ERR_RUNTIME_CLOSED", "Python is shutting down in this process", "", "", "", {}};
+}
+
+}  // namespace
+
+Interpreter& Interpreter::instance() {
+  static auto* interpreter = new Interpreter;
+  return *interpreter;
+}
+
+// --- called by environments -----------------------------------------------------------------------
+
+void Interpreter::start(StartOptions options, std::unique_ptr<Job> job) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (state_ == State::kAbsent && !stopping_) {
+    state_ = State::kStarting;
+    executable_ = options.executable;
+    first_environment_ = job->owner;
+    if (!start_detached_thread([this, options = std::move(options)] { run(options); })) {
+      state_ = State::kFailed;
+      start_failure_ = Failure{"ERR_PYTHON_START", "Cannot create a thread for Python", "", "", "", {}};
+    }
+  }
+  if (state_ == State::kStarting) {
+    start_waiters_.push_back(std::move(job));
+    return;
+  }
+  if (stopping_) {
+    job->outcome = closed_failure();
+  } else if (start_failure_) {
+    const Failure& known = *start_failure_;
+    job->outcome = Failure{known.code, known.message, known.python_type, known.traceback, "", {}};
+  }
+  lock.unlock();
+  finish(std::move(job));
+}
+
+void Interpreter::submit(std::unique_ptr<Job> job) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (stopping_ || state_ != State::kRunning) {
+    lock.unlock();
+    job->outcome = closed_failure();
+    finish(std::move(job));
+    return;
+  }
+  queue_.push_back(std::move(job));
+  lock.unlock();
+  work_.notify_one();
+}
+
+void Interpreter::cancel(uint64_t id) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (running_ != nullptr && running_->id == id) {
+    running_->cancel_requested = true;
+    lock.unlock();
+    raise_cancelled();
+    return;
+  }
+  const auto queued = std::find_if(queue_.begin(), queue_.end(),
+                                   [id](const std::unique_ptr<Job>& job) { return job->id == id; });
+  if (queued == queue_.end()) return;
+  std::unique_ptr<Job> job = std::move(*queued);
+  queue_.erase(queued);
+  lock.unlock();
+  job->outcome = Failure{"ABORT_ERR", "The call was cancelled before it began", "", "", "", {}};
+  finish(std::move(job));
+}
+
+void Interpreter::release(uint32_t session, uint32_t model) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (state_ != State::kRunning) return;
+    releases_.emplace_back(session, model);
+  }
+  work_.notify_one();
+}
+
+void Interpreter::join() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++environments_;
+}
+
+void Interpreter::leave(const Environment& environment) {
+  std::vector<std::unique_ptr<Job>> dropped;
+  bool cancel_running = false;
+  bool last = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto keep = std::stable_partition(
+        queue_.begin(), queue_.end(), [&environment](const std::unique_ptr<Job>& job) {
+          return job->owner.get() != &environment;
+        });
+    std::move(keep, queue_.end(), std::back_inserter(dropped));
+    queue_.erase(keep, queue_.end());
+    if (running_ != nullptr && running_->owner.get() == &environment) {
+      running_->cancel_requested = true;
+      cancel_running = true;
+    }
+    last = --environments_ == 0 && !stopping_ &&
+           (state_ == State::kStarting || state_ == State::kRunning);
+  }
+  if (cancel_running) raise_cancelled();
+  if (last) end_without_destructors_if_busy(kDefaultGrace, 0);
+}
+
+bool Interpreter::shut_down(std::chrono::milliseconds grace) {
+  const auto deadline = std::chrono::steady_clock::now() + grace;
+  std::unique_lock<std::mutex> lock(mutex_);
+  stopping_ = true;
+  queue_.clear();
+  if (state_ == State::kAbsent || state_ == State::kFailed) return true;
+  work_.notify_all();
+  while (!parked_ && std::chrono::steady_clock::now() < deadline) {
+    if (running_ != nullptr) {
+      running_->cancel_requested = true;
+      lock.unlock();
+      raise_cancelled();
+      lock.lock();
+    }
+    const auto next = std::chrono::steady_clock::now() + kCancelInterval;
+    parked_changed_.wait_until(lock, std::min(deadline, next), [this] { return parked_; });
+  }
+  return parked_ && quiet_;
+}
+
+Interpreter::State Interpreter::state() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return state_;
+}
+
+std::string Interpreter::executable() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return executable_;
+}
+
+/// Posts one pending call, which Python runs on its main thread, our thread, between two bytecodes.
+/// Needs no GIL. Without mutex_ held. The queue of pending calls is short, hence one and not one
+/// per request.
+void Interpreter::raise_cancelled() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (std::exchange(pending_call_posted_, true)) return;
+  }
+  if (Py_AddPendingCall(&Interpreter::on_pending_call, this) != 0) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    pending_call_posted_ = false;
+  }
+}
+
+/// Interpreter thread, GIL held, from Python's evaluation loop.
+int Interpreter::on_pending_call(void* interpreter) {
+  auto* self = static_cast<Interpreter*>(interpreter);
+  {
+    const std::lock_guard<std::mutex> lock(self->mutex_);
+    self->pending_call_posted_ = false;
+    // The job that was to be cancelled may be over, and another one running.
+    if (self->running_ == nullptr || !self->running_->cancel_requested) return 0;
+  }
+  self->host_.set_cancelled();
+  return -1;
+}
+
+// --- called by Python -----------------------------------------------------------------------------
+
+void Interpreter::write(int stream, std::string text) {
+  if (const std::shared_ptr<Environment> target = output_target()) {
+    target->deliver_output(stream, std::move(text));
+  }
+}
+
+/// Who sees what Python prints: the environment whose call is running, else the one that started
+/// Python.
+std::shared_ptr<Environment> Interpreter::output_target() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return running_ != nullptr ? running_->owner : first_environment_.lock();
+}
+
+bool Interpreter::should_stop() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return stopping_ || (running_ != nullptr && running_->cancel_requested);
+}
+
+// --- the interpreter thread -----------------------------------------------------------------------
+
+/// The interpreter thread from its first to its last instruction.
+void Interpreter::run(const StartOptions& options) {
+  std::optional<Failure> failure = host_.start(options);
+  std::vector<std::unique_ptr<Job>> waiters;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    state_ = failure ? State::kFailed : State::kRunning;
+    start_failure_ = std::move(failure);
+    waiters.swap(start_waiters_);
+    if (state_ == State::kFailed) parked_ = quiet_ = true;
+  }
+  parked_changed_.notify_all();
+  for (std::unique_ptr<Job>& job : waiters) start({}, std::move(job));
+  if (state() == State::kFailed) return;
+
+  for (;;) {
+    std::unique_ptr<Job> job;
+    std::vector<std::pair<uint32_t, uint32_t>> releases;
+    PyThreadState* const idle = PyEval_SaveThread();
+    std::unique_lock<std::mutex> lock(mutex_);
+    work_.wait(lock, [this] { return stopping_ || !queue_.empty() || !releases_.empty(); });
+    const bool stopping = stopping_;
+    if (!stopping && !queue_.empty()) {
+      job = std::move(queue_.front());
+      queue_.pop_front();
+      running_ = job.get();
+    }
+    releases.swap(releases_);
+    lock.unlock();
+    PyEval_RestoreThread(idle);
+    if (stopping) return park();
+    if (!releases.empty()) host_.release(releases);
+    if (job == nullptr) continue;
+    execute(*job);
+    finish(std::move(job));
+  }
+}
+
+void Interpreter::execute(Job& job) {
+  Outcome outcome = host_.dispatch(job);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  running_ = nullptr;
+  if (job.cancel_requested) {
+    // Whatever the hook made of the cancellation, its caller asked for the end and gets that.
+    Failure aborted{"ABORT_ERR", "The call was cancelled", "", "", "", {}};
+    if (auto* failure = std::get_if<Failure>(&outcome)) {
+      aborted.python_type = std::move(failure->python_type);
+      aborted.traceback = std::move(failure->traceback);
+    } else {
+      aborted.late_result = std::move(std::get<Value>(outcome));
+    }
+    outcome = std::move(aborted);
+  }
+  job.outcome = std::move(outcome);
+}
+
+void Interpreter::finish(std::unique_ptr<Job> job) {
+  const std::shared_ptr<Environment> owner = std::exchange(job->owner, nullptr);
+  owner->deliver(std::move(job));
+}
+
+/// Runs Python's atexit functions and keeps the GIL for good, so that no other Python thread can run
+/// while the process ends.
+void Interpreter::park() {
+  const bool quiet = host_.shut_down();
+  std::unique_lock<std::mutex> lock(mutex_);
+  quiet_ = quiet;
+  parked_ = true;
+  parked_changed_.notify_all();
+  work_.wait(lock, [] { return false; });
+}
+
+}  // namespace torchbed

@@ -1,0 +1,93 @@
+// The process's one Python interpreter: its thread, its queue of jobs, cancelling and parking.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host.hpp"
+#include "job.hpp"
+
+namespace torchbed {
+
+/// Thread contract: every public member may be called from any thread that does not hold the GIL,
+/// except write() and should_stop(), which Python code calls with the GIL held. No member takes the
+/// GIL; only the interpreter thread does. The mutex may be taken while holding the GIL, never the
+/// other way round.
+class Interpreter {
+ public:
+  enum class State { kAbsent, kStarting, kRunning, kFailed };
+
+  /// Leaked on purpose: the interpreter thread waits on its condition variable until the process
+  /// is gone, and destroying that would hang the exit.
+  static Interpreter& instance();
+
+  /// Starts Python, or waits for the start that is under way; settles `job` when it runs or failed.
+  void start(StartOptions options, std::unique_ptr<Job> job);
+
+  /// Queues a call. Calls run one at a time, in the order given.
+  void submit(std::unique_ptr<Job> job);
+
+  /// Cancels the call with this id wherever it is; unknown ids are those already settled.
+  void cancel(uint64_t id);
+
+  /// Posts a model whose handle is gone; drained around calls and when idle.
+  void release(uint32_t session, uint32_t model);
+
+  /// An environment begins; it ends with leave(), which cancels its calls. When the last one has
+  /// ended the process is probably leaving: see exit.hpp.
+  void join();
+  void leave(const Environment& environment);
+
+  /// Stops intake, cancels, and waits at most `grace` for the thread to park, which it does after
+  /// running Python's atexit functions. True when Python was never started or is parked with no
+  /// other Python thread alive, so that static destructors may run.
+  bool shut_down(std::chrono::milliseconds grace);
+
+  [[nodiscard]] State state();
+  /// The executable that was asked for at the first start; empty before.
+  [[nodiscard]] std::string executable();
+
+  /// From Python, GIL held, any Python thread.
+  void write(int stream, std::string text);
+  [[nodiscard]] bool should_stop();
+
+ private:
+  Interpreter() = default;
+
+  void run(const StartOptions& options);
+  void park();
+  void execute(Job& job);
+  void finish(std::unique_ptr<Job> job);
+  void raise_cancelled();
+  std::shared_ptr<Environment> output_target();
+  static int on_pending_call(void* interpreter);
+
+  Host host_;
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable parked_changed_;
+  // All below are guarded by mutex_.
+  State state_ = State::kAbsent;
+  std::string executable_;
+  std::optional<Failure> start_failure_;
+  std::vector<std::unique_ptr<Job>> start_waiters_;
+  std::deque<std::unique_ptr<Job>> queue_;
+  std::vector<std::pair<uint32_t, uint32_t>> releases_;
+  Job* running_ = nullptr;
+  std::weak_ptr<Environment> first_environment_;
+  int environments_ = 0;
+  bool pending_call_posted_ = false;
+  bool stopping_ = false;
+  bool parked_ = false;
+  bool quiet_ = false;
+};
+
+}  // namespace torchbed

@@ -1,0 +1,48 @@
+// A call on its way from an environment to the interpreter thread and back.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "value.hpp"
+
+namespace torchbed {
+
+class Environment;
+
+/// Why a call failed; lib/runtime/failures.ts makes the typed error of `code` from it.
+struct Failure {
+  std::string code;
+  std::string message;
+  /// Empty when no Python exception was involved.
+  std::string python_type;
+  std::string traceback;
+  /// Place inside a value, for ERR_VALUE.
+  std::string path;
+  /// What the call answered although it was cancelled, so that the owner can release it.
+  std::optional<Value> late_result;
+};
+
+using Outcome = std::variant<Value, Failure>;
+
+/// Owned by one party at a time: the queue, the interpreter thread, the owner's outbox.
+struct Job {
+  uint64_t id = 0;
+  /// Zero is the host itself; others are workloads that the host has opened.
+  uint32_t session = 0;
+  std::string method;
+  Value params;
+  std::shared_ptr<Environment> owner;
+  /// JS thread of `owner` only.
+  std::optional<Napi::Promise::Deferred> deferred;
+  /// Guarded by the interpreter's mutex.
+  bool cancel_requested = false;
+  Outcome outcome;
+};
+
+}  // namespace torchbed

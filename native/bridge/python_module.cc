@@ -1,0 +1,60 @@
+// The built-in Python module _torchbed_bridge.
+#include "python_module.hpp"
+
+#include <array>
+#include <string>
+
+#include "interpreter.hpp"
+#include "python.hpp"
+
+namespace torchbed {
+namespace {
+
+/// write(stream: int, text: str) -> None. Any Python thread.
+PyObject* write(PyObject* /*module*/, PyObject* arguments) {
+  int stream = 0;
+  PyObject* text = nullptr;
+  if (PyArg_ParseTuple(arguments, "iU:write", &stream, &text) == 0) return nullptr;
+  if (stream != 1 && stream != 2) {
+    PyErr_SetString(PyExc_ValueError, "stream must be 1 (stdout) or 2 (stderr)");
+    return nullptr;
+  }
+  const PyRef raw = PyRef::take(PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace"));
+  if (!raw) return nullptr;
+  Interpreter::instance().write(
+      stream, {PyBytes_AsString(raw.get()), static_cast<std::size_t>(PyBytes_Size(raw.get()))});
+  Py_RETURN_NONE;
+}
+
+/// should_stop() -> bool. True when the running call was asked to stop. Any Python thread.
+PyObject* should_stop(PyObject* /*module*/, PyObject* /*arguments*/) {
+  return PyBool_FromLong(Interpreter::instance().should_stop() ? 1 : 0);
+}
+
+std::array<PyMethodDef, 3> methods = {{
+    {"write", write, METH_VARARGS, "write(stream, text): hand text to Node (1 stdout, 2 stderr)."},
+    {"should_stop", should_stop, METH_NOARGS,
+     "should_stop(): whether the running call was asked to stop."},
+    {nullptr, nullptr, 0, nullptr},
+}};
+
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    "_torchbed_bridge",
+    "What the package torchbed asks of the bridge that embeds this interpreter.",
+    -1,
+    methods.data(),
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+};
+
+}  // namespace
+
+bool add_bridge_module() {
+  const PyRef module = PyRef::take(PyModule_Create(&definition));
+  return module && PyDict_SetItemString(PyImport_GetModuleDict(), definition.m_name, module.get()) == 0;
+}
+
+}  // namespace torchbed
