@@ -1,0 +1,7 @@
+"""The built-in module that the C++ bridge registers; absent in a plain python process."""
+
+def write(stream: int, text: str) -> None:
+    """Hand text to the host's stdout (stream 1) or stderr (2). Any thread."""
+
+def should_stop() -> bool:
+    """Whether the running call was asked to stop. Any thread."""

@@ -1,0 +1,28 @@
+"""How a running call learns that it should end: by an exception, or by asking."""
+
+try:
+    from _torchbed_bridge import should_stop as _asked_to_stop
+except ModuleNotFoundError:
+
+    def _asked_to_stop() -> bool:
+        return False
+
+
+class Cancelled(KeyboardInterrupt):
+    """Raised inside a hook, between two bytecodes, when its call is aborted.
+
+    A cancelled call is an interrupt, hence the base class: `except Exception` lets it pass, and
+    code that is ready for Ctrl-C (asyncio, subprocess, training loops) is ready for this too.
+    Clean up and let it go on; one long call into C is interrupted only when it returns.
+    """
+
+    # The public name, which is what people read in tracebacks.
+    __module__ = "torchbed"
+
+
+def should_stop() -> bool:
+    """Whether the running call was asked to stop; poll it between steps. Cheap; any thread.
+
+    Always False outside an embedding process, so that workloads also run under plain python.
+    """
+    return _asked_to_stop()

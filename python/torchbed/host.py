@@ -1,0 +1,206 @@
+"""What the embedding bridge calls, always on the interpreter thread.
+
+Session 0 is the host itself; every other session is an open workload.
+"""
+
+import contextlib
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from .awaiting import Awaiter
+from .cancelling import Cancelled
+from .exiting import run_exit_functions
+from .failures import Failure, describe, forget, quoted, refused
+from .loading import load_workload
+from .output import flush_standard_streams, redirect_standard_streams
+from .params import Params
+from .session import Session
+
+__all__ = ["Cancelled", "dispatch", "release", "shutdown", "start"]
+
+HOST_SESSION = 0
+
+
+class Host:
+    """The open workloads of this interpreter, and the event loop they share."""
+
+    def __init__(self) -> None:
+        self._awaiter = Awaiter()
+        self._sessions: dict[int, Session] = {}
+        self._opened = 0
+        self._opened_by_call: int | None = None
+
+    def session(self, number: int) -> Session:
+        """Return an open workload. Fails with ERR_RUNTIME_CLOSED."""
+        session = self._sessions.get(number)
+        if session is None:
+            raise refused(
+                "ERR_RUNTIME_CLOSED",
+                f"workload session {quoted(number)} is closed or was never opened; "
+                "open the workload again",
+                "RuntimeError",
+            )
+        return session
+
+    def call(self, method: str, params: object) -> object:
+        """Answer a method of session 0."""
+        self._opened_by_call = None
+        if method == "open_workload":
+            return self._open_workload(Params(method, params))
+        if method == "close_workload":
+            self._close(Params(method, params).integer("session"))
+            return None
+        if method == "info":
+            return info()
+        raise refused("ERR_UNKNOWN_METHOD", f"unknown method {method!r}", "ValueError")
+
+    def undo(self) -> None:
+        """Close the session that the last call opened, for when its answer reaches no one."""
+        if self._opened_by_call is not None:
+            self._close(self._opened_by_call)
+
+    def release(self, session: int, number: int) -> None:
+        """Drop a model; unknown ones are ignored."""
+        if session in self._sessions:
+            self._sessions[session].release(number)
+
+    def close(self) -> None:
+        """Drop all sessions and the event loop."""
+        for number in list(self._sessions):
+            self._close(number)
+        self._awaiter.close()
+
+    def _open_workload(self, params: Params) -> object:
+        workload = load_workload(
+            params.text("factory"),
+            params.value("config"),
+            params.texts("module_search_roots"),
+            params.text_map("env"),
+            self._awaiter.result,
+        )
+        session = Session(workload, self._awaiter.result)
+        self._opened += 1
+        self._opened_by_call = self._opened
+        self._sessions[self._opened] = session
+        return {"session": self._opened, "workload_name": session.workload_name}
+
+    def _close(self, number: int) -> None:
+        session = self._sessions.pop(number, None)
+        if session is not None:
+            session.close()
+
+
+_host = Host()
+_started = False
+
+
+def start() -> None:
+    """Prepare this interpreter for living inside another process. A second call does nothing."""
+    global _started
+    if _started:
+        return
+    _started = True
+    from _torchbed_bridge import write
+
+    redirect_standard_streams(write)
+    _prefer_spawn()
+
+
+def dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
+    """Answer one call: `(True, result)` or `(False, Failure)`. Never raises.
+
+    What a failed call made, a model or a session, is dropped again. No reference to an exception
+    or to its frames is kept.
+    """
+    try:
+        return _dispatch(session, method, params)
+    except BaseException as late:
+        # Only a cancel can come here: one that arrived while another failure was being told.
+        forget(late)
+        return False, _LATE_CANCEL.copy()
+
+
+def release(pairs: Iterable[tuple[int, int]]) -> None:
+    """Drop model `m<n>` of a session, for each (session, n). Unknown ones are ignored.
+
+    Never raises.
+    """
+    with contextlib.suppress(BaseException):
+        for session, number in pairs:
+            with contextlib.suppress(BaseException):
+                _host.release(session, number)
+
+
+def shutdown() -> None:
+    """Do what Python does at exit: end threads, run `atexit` functions, flush. Never raises.
+
+    Bounded by THREAD_GRACE_SECONDS and CLEANUP_SECONDS, exit functions aside.
+    """
+    for step in (run_exit_functions, _host.close, flush_standard_streams):
+        with contextlib.suppress(BaseException):
+            step()
+
+
+def info() -> dict[str, object]:
+    """Return facts about this Python. Imports nothing."""
+    torch = sys.modules.get("torch")
+    return {
+        "python_version": platform.python_version(),
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "base_prefix": sys.base_prefix,
+        "torch_version": _installed_version("torch"),
+        "torch_imported": torch is not None,
+        "numpy_version": _installed_version("numpy"),
+        "safetensors_version": _installed_version("safetensors"),
+    }
+
+
+_LATE_CANCEL: Failure = {
+    "code": "ABORT_ERR",
+    "message": "The call was cancelled",
+    "python_type": "torchbed.Cancelled",
+    "traceback": "torchbed.Cancelled\n",
+}
+
+
+def _dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
+    target: Host | Session | None = None
+    try:
+        target = _host if session == HOST_SESSION else _host.session(session)
+        return True, target.call(method, params)
+    except BaseException as error:
+        if target is not None:
+            target.undo()
+        failure = describe(error, "ERR_PYTHON_HOST")
+        forget(error)
+        return False, failure
+
+
+def _prefer_spawn() -> None:
+    """Make spawn the default start method: a fork of a process with the host's threads may hang.
+
+    Only the default changes, so that user code may still call set_start_method itself, once.
+    """
+    import multiprocessing
+    import multiprocessing.context
+
+    if multiprocessing.get_start_method(allow_none=True) is not None:
+        return
+    default: Any = getattr(multiprocessing.context, "_default_context", None)
+    if hasattr(default, "_default_context"):
+        default._default_context = multiprocessing.get_context("spawn")
+    else:
+        multiprocessing.set_start_method("spawn")
+
+
+def _installed_version(package: str) -> str | None:
+    module = sys.modules.get(package)
+    version = getattr(module, "__version__", None)
+    if version is None:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            version = importlib.metadata.version(package)
+    return None if version is None else str(version)

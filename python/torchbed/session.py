@@ -1,0 +1,245 @@
+"""One workload and its models: the methods of spec section 3.2, answered by the hooks of section 4.
+
+Knows nothing of embedding, transport or processes. One thread only.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from .artifact_files import read_artifact, write_artifact
+from .failures import CallFailed, guarded, quoted, refused
+from .metrics import plain_metrics
+from .params import Params
+from .returned import plain_capability, plain_device, plain_patch_outcome, wrong
+
+PROTOCOL_VERSION = 1
+CAPABILITIES: tuple[str, ...] = ()
+
+_OK = {"ok": True}
+
+
+class Session:
+    """Calls hooks by method name, and keeps the states behind model ids `m1`, `m2`, …"""
+
+    def __init__(
+        self, workload: object, await_result: Callable[[Awaitable[object]], object]
+    ) -> None:
+        """await_result: runs an awaitable that a hook returned to its end."""
+        self._workload = workload
+        self._await_result = await_result
+        self._models: dict[str, object] = {}
+        self._created = 0
+        self._created_by_call: list[str] = []
+        self.workload_name = _workload_name(workload)
+
+    def call(self, method: str, params: object) -> object:
+        """Answer one method. Raises CallFailed, or Cancelled when that arrives outside a hook."""
+        self._created_by_call.clear()
+        answer = self._METHODS.get(method)
+        if answer is None:
+            raise refused("ERR_UNKNOWN_METHOD", f"unknown method {method!r}", "ValueError")
+        return answer(self, Params(method, params))
+
+    def undo(self) -> None:
+        """Drop the models that the last call made, for when its answer does not reach anyone."""
+        for model_id in self._created_by_call:
+            self._models.pop(model_id, None)
+        self._created_by_call.clear()
+
+    def release(self, number: int) -> None:
+        """Drop model `m<number>`; an unknown one is ignored."""
+        self._models.pop(f"m{number}", None)
+
+    def close(self) -> None:
+        """Drop all models."""
+        self._models.clear()
+
+    # --- methods ------------------------------------------------------------------------------
+
+    def _hello(self, params: Params) -> object:
+        return {
+            "protocol_version": PROTOCOL_VERSION,
+            "workload_name": self.workload_name,
+            "capabilities": list(CAPABILITIES),
+        }
+
+    def _capability_probe(self, params: Params) -> object:
+        return {
+            "runtime_device": self._hook("runtime_device", convert=plain_device),
+            "capability": self._hook("capability_probe", convert=plain_capability),
+        }
+
+    def _init_model(self, params: Params) -> object:
+        state = self._hook("init_model", params.text("device"))
+        if state is None:
+            raise wrong("init_model", "the new state", None)
+        return {"model_id": self._keep(state)}
+
+    def _train_window(self, params: Params) -> object:
+        state = self._model(params, "model_id")
+        return {"metrics": self._metrics("train_window", state, params.items("batches"))}
+
+    def _evaluate(self, params: Params) -> object:
+        state = self._model(params, "model_id")
+        return {"metrics": self._metrics("evaluate", state, params.value("split"))}
+
+    def _apply_patch(self, params: Params) -> object:
+        if self._find("apply_patch") is None:
+            return {"Rejected": "python workload does not support runtime patches"}
+        return self._hook("apply_patch", params.whole(), convert=plain_patch_outcome)
+
+    def _load_model_artifact(self, params: Params) -> object:
+        state = self._model(params, "model_id")
+        path = params.text("artifact_path")
+        if self._find("load_model_artifact_path") is not None:
+            replacement = self._hook("load_model_artifact_path", state, path)
+        else:
+            self._require_one("load_model_artifact_path", "load_model_artifact")
+            data = guarded("ERR_HOOK_RAISED", lambda: read_artifact(path))
+            replacement = self._hook("load_model_artifact", state, data)
+        self._replace(params.text("model_id"), replacement)
+        return _OK
+
+    def _materialize_model_artifact(self, params: Params) -> object:
+        state = self._model(params, "model_id")
+        path = params.text("artifact_path")
+        if self._find("materialize_model_artifact_path") is not None:
+            self._hook("materialize_model_artifact_path", state, path)
+            return _OK
+        self._require_one("materialize_model_artifact_path", "materialize_model_artifact")
+        data = self._hook("materialize_model_artifact", state)
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise wrong("materialize_model_artifact", "bytes", data)
+        guarded("ERR_HOOK_RAISED", lambda: write_artifact(path, data))
+        return _OK
+
+    def _merge_candidate_models(self, params: Params) -> object:
+        base = self._model(params, "base_model_id")
+        candidates = [
+            self._candidate(Params("merge_candidate_models candidates", candidate))
+            for candidate in params.items("candidates")
+        ]
+        merged = self._hook("merge_candidate_models", base, candidates, params.value("policy"))
+        return {"model_id": None if merged is None else self._keep(merged)}
+
+    def _candidate(self, params: Params) -> dict[str, Any]:
+        return {
+            "peer_id": params.text("peer_id"),
+            "head_id": params.text("head_id"),
+            "artifact_id": params.text("artifact_id"),
+            "model": self._model(params, "model_id"),
+            "sample_weight": params.value("sample_weight"),
+            "quality_weight": params.value("quality_weight"),
+        }
+
+    def _apply_single_root_ema(self, params: Params) -> object:
+        base = self._model(params, "base_model_id")
+        merged = self._model(params, "merged_model_id")
+        replacement = self._hook("apply_single_root_ema", base, merged, params.value("policy"))
+        return {"model_id": self._replace(params.text("merged_model_id"), replacement)}
+
+    def _reconcile_canonical_model(self, params: Params) -> object:
+        local = self._model(params, "local_model_id")
+        canonical = self._model(params, "canonical_model_id")
+        replacement = self._hook(
+            "reconcile_canonical_model", local, canonical, params.value("strategy")
+        )
+        return {"model_id": self._replace(params.text("canonical_model_id"), replacement)}
+
+    def _release_model(self, params: Params) -> object:
+        self._models.pop(params.text("model_id"), None)
+        return _OK
+
+    def _shutdown(self, params: Params) -> object:
+        self.close()
+        return _OK
+
+    # The names that a caller may use. Never getattr: names come from outside.
+    _METHODS: ClassVar[dict[str, Callable[["Session", Params], object]]] = {
+        "hello": _hello,
+        "capability_probe": _capability_probe,
+        "init_model": _init_model,
+        "train_window": _train_window,
+        "evaluate": _evaluate,
+        "apply_patch": _apply_patch,
+        "load_model_artifact": _load_model_artifact,
+        "materialize_model_artifact": _materialize_model_artifact,
+        "merge_candidate_models": _merge_candidate_models,
+        "apply_single_root_ema": _apply_single_root_ema,
+        "reconcile_canonical_model": _reconcile_canonical_model,
+        "release_model": _release_model,
+        "shutdown": _shutdown,
+    }
+
+    # --- models -------------------------------------------------------------------------------
+
+    def _keep(self, state: object) -> str:
+        self._created += 1
+        model_id = f"m{self._created}"
+        self._created_by_call.append(model_id)
+        self._models[model_id] = state
+        return model_id
+
+    def _model(self, params: Params, name: str) -> object:
+        model_id = params.text(name)
+        if model_id in self._models:
+            return self._models[model_id]
+        raise refused(
+            "ERR_UNKNOWN_MODEL",
+            f"{name} {quoted(model_id)} is not a model of this workload; "
+            "it was released, or belongs to another session",
+            "KeyError",
+        )
+
+    def _replace(self, model_id: str, replacement: object) -> str:
+        if replacement is not None:
+            self._models[model_id] = replacement
+        return model_id
+
+    # --- hooks --------------------------------------------------------------------------------
+
+    def _find(self, name: str) -> Callable[..., object] | None:
+        hook = guarded("ERR_HOOK_RAISED", lambda: getattr(self._workload, name, None))
+        return hook if callable(hook) else None
+
+    def _require_one(self, preferred: str, fallback: str) -> None:
+        if self._find(fallback) is None:
+            raise self._missing(f"neither {preferred} nor {fallback}", preferred)
+
+    def _missing(self, what: str, remedy: str) -> CallFailed:
+        return refused(
+            "ERR_HOOK_MISSING",
+            f"python workload {self.workload_name} has {what}; define {remedy} on it",
+            "AttributeError",
+        )
+
+    def _hook(
+        self, name: str, *args: object, convert: Callable[[Any], object] = lambda value: value
+    ) -> object:
+        """Call a hook, await what it returned if need be, and convert that.
+
+        Conversion is guarded too: it runs methods of whatever object the hook returned.
+        """
+        hook = self._find(name)
+        if hook is None:
+            raise self._missing(f"no hook {name}", name)
+
+        def run() -> object:
+            returned = hook(*args)
+            if isinstance(returned, Awaitable):
+                returned = self._await_result(returned)
+            return convert(returned)
+
+        return guarded("ERR_HOOK_RAISED", run)
+
+    def _metrics(self, name: str, *args: object) -> object:
+        return self._hook(name, *args, convert=lambda returned: plain_metrics(returned, name))
+
+
+def _workload_name(workload: object) -> str:
+    name = guarded("ERR_WORKLOAD_IMPORT", lambda: getattr(workload, "workload_name", None))
+    if name is None:
+        return type(workload).__name__
+    if isinstance(name, str):
+        return str.__str__(name)
+    raise refused("ERR_PROTOCOL", f"workload_name must be a str, got {quoted(name)}")
