@@ -1,0 +1,90 @@
+/** Run other programs to their end, and take them along when this one is told to stop. */
+import { spawn } from 'node:child_process'
+import { constants, createWriteStream } from 'node:fs'
+import { access, mkdir } from 'node:fs/promises'
+import os from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import process from 'node:process'
+import { finished } from 'node:stream/promises'
+import { ROOT } from './paths.mjs'
+
+const running = new Set()
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    for (const child of running) child.kill(signal)
+    process.exit(128 + os.constants.signals[signal])
+  })
+}
+
+/**
+ * Run a program and wait for its end.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {object} options `env`: added to this process's own (undefined removes); `cwd`: default the clone;
+ *   `log`: file that receives the output; `show`: pass the output on as it comes; `onStart`: told the pid
+ * @returns {Promise<{ok: boolean, ending: string, output: string}>} `ending` says how it ended, such as
+ *   `exit code 1`; `output` is stdout and stderr together, empty when shown
+ */
+export async function run(
+  command,
+  args,
+  { env = {}, cwd = ROOT, log, show = false, onStart } = {},
+) {
+  const file = log && (await openLog(log))
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+  })
+  running.add(child)
+  if (child.pid !== undefined) onStart?.(child.pid)
+  const chunks = []
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      chunks.push(chunk)
+      file?.write(chunk)
+    })
+  }
+  const end = await new Promise((resolve) => {
+    child.on('error', (error) => resolve({ ok: false, ending: `${error.code ?? error.message}` }))
+    child.on('close', (code, signal) =>
+      resolve({ ok: code === 0, ending: signal ? `signal ${signal}` : `exit code ${code}` }),
+    )
+  })
+  running.delete(child)
+  if (file) await finished(file.end())
+  return { ...end, output: chunks.map(String).join('') }
+}
+
+/** The last `count` lines that are not blank. */
+export function lastLines(output, count = 12) {
+  const lines = output.split(/\r?\n/).filter((line) => line.trim() !== '')
+  return lines.slice(-count).join('\n')
+}
+
+/** Path of a program on PATH, or null. */
+export async function onPath(name) {
+  const file = process.platform === 'win32' ? `${name}.exe` : name
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const path = join(folder, file)
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (folder !== '' && found) return path
+  }
+  return null
+}
+
+/** Split like a shell does: at blanks, except inside single or double quotes. */
+export function splitArguments(text) {
+  const words = text.match(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g) ?? []
+  return words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'))
+}
+
+async function openLog(path) {
+  await mkdir(dirname(path), { recursive: true })
+  return createWriteStream(path)
+}
