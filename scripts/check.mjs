@@ -1,0 +1,113 @@
+/**
+ * Check everything a reviewer would: `npm run check`. With `--fix`, put the formatting right instead: `npm run format`.
+ *
+ * Every check runs, whatever the others find. The tests come last, and the sum of them is the last line.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import process from 'node:process'
+import { VENV_RECORD } from './setup/python.mjs'
+import { ROOT, VENV_PYTHON, venvProgram } from './support/paths.mjs'
+import { run } from './support/process.mjs'
+import { filesBelow, readJson } from './support/stamp.mjs'
+import { closeWith, runTests } from './support/suites.mjs'
+
+/** Checks at one time; more would slow each other down on a small machine. */
+const AT_ONCE = 2
+
+const npmTool = (path) => [process.execPath, join(ROOT, 'node_modules', ...path.split('/'))]
+const cppFiles = await filesBelow(['native'], (path) => /\.(cc|hpp)$/.test(path))
+const sourceFiles = cppFiles.filter((path) => path.endsWith('.cc'))
+const compileCommands = join(ROOT, 'build', 'compile_commands.json')
+const pythonFolders = await foldersWithPython()
+const record = await readJson(VENV_RECORD)
+const hasTorch = record?.installed?.['requirements.txt'] !== undefined
+
+const prettier = [...npmTool('prettier/bin/prettier.cjs'), '--no-error-on-unmatched-pattern']
+const formatted = [
+  '{lib,test,bench,examples,scripts}/**/*.{ts,mjs,cjs}',
+  '*.{js,json}',
+  '!package-lock.json',
+]
+
+const CHECKS = [
+  { name: 'prettier', command: [...prettier, '--check', '--log-level', 'warn', ...formatted] },
+  { name: 'eslint', command: [...npmTool('eslint/bin/eslint.js'), '.'] },
+  {
+    name: 'tsc',
+    command: [...npmTool('typescript/bin/tsc'), '--noEmit', '--incremental', 'false'],
+  },
+  {
+    name: 'clang-format',
+    command: [venvProgram('clang-format'), '--dry-run', '-Werror', ...cppFiles],
+  },
+  {
+    name: 'clang-tidy',
+    command: [venvProgram('clang-tidy'), '-p', 'build', '--quiet', ...sourceFiles],
+    skip: existsSync(compileCommands) ? null : `${compileCommands} is missing`,
+  },
+  { name: 'ruff format', command: ruff('format', '--check') },
+  { name: 'ruff', command: ruff('check') },
+  {
+    name: 'mypy',
+    command: [VENV_PYTHON, '-m', 'mypy', ...pythonFolders],
+    cwd: join(ROOT, 'python'),
+    skip: hasTorch ? null : 'torch is not in .venv, and the code cannot be typed without it',
+  },
+]
+
+const FIXES = [
+  { name: 'prettier', command: [...prettier, '--write', '--log-level', 'warn', ...formatted] },
+  { name: 'clang-format', command: [venvProgram('clang-format'), '-i', ...cppFiles] },
+  { name: 'ruff format', command: ruff('format') },
+  { name: 'ruff', command: ruff('check', '--fix') },
+]
+
+const fixing = process.argv.includes('--fix')
+const failed = await runAll(fixing ? FIXES : CHECKS)
+if (failed.length > 0) process.exitCode = 1
+if (!fixing) {
+  const sum = await runTests([])
+  if (failed.length > 0) console.log(`Checks that failed: ${failed.join(', ')}`)
+  closeWith(sum)
+}
+
+/** Run the checks, a few at a time; print a line for each; return the names of those that failed. */
+async function runAll(checks) {
+  const waiting = [...checks]
+  const failures = []
+  const worker = async () => {
+    for (let check = waiting.shift(); check !== undefined; check = waiting.shift()) {
+      if (!(await runOne(check))) failures.push(check.name)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  return failures
+}
+
+async function runOne({ name, command: [program, ...args], cwd = ROOT, skip = null }) {
+  if (skip !== null) {
+    console.log(`skip  ${name}: ${skip}`)
+    return true
+  }
+  const start = performance.now()
+  const { ok, ending, output } = await run(program, args, { cwd })
+  const time = `${((performance.now() - start) / 1000).toFixed(1)} s`
+  console.log(`${ok ? 'ok   ' : 'FAIL '} ${name} (${time}${ok ? '' : `, ${ending}`})`)
+  if (!ok) console.log(output.trimEnd().replace(/^/gm, '      '))
+  return ok
+}
+
+function ruff(...args) {
+  return [venvProgram('ruff'), ...args, ...pythonFolders]
+}
+
+async function foldersWithPython() {
+  const folders = []
+  for (const folder of ['python', 'examples']) {
+    const files = await filesBelow([folder], (path) => path.endsWith('.py'))
+    if (files.length > 0) folders.push(join(ROOT, folder))
+  }
+  return folders
+}

@@ -1,0 +1,126 @@
+/** The test suites: each runs in a process of its own and answers how many tests passed. */
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import process from 'node:process'
+import { ROOT, VENV_PYTHON } from './paths.mjs'
+import { run } from './process.mjs'
+import { filesBelow, readJson } from './stamp.mjs'
+
+const RESULTS = join(ROOT, 'build', 'test')
+
+/**
+ * Run the suites that `args` ask for, print their own output, and return their sum.
+ *
+ * @param {string[]} args
+ */
+export async function runTests(args) {
+  const forPytest = args.filter((arg) => /\.py(::|$)/.test(arg))
+  const forMocha = args.filter((arg) => !forPytest.includes(arg))
+  const results = []
+  if (forMocha.length > 0 || args.length === 0) results.push(await runMocha(forMocha))
+  if (forPytest.length > 0 || args.length === 0) results.push(await runPytest(forPytest))
+  for (const { complaint } of results) if (complaint !== undefined) console.log(complaint)
+  const sum = { passed: 0, failed: 0, skipped: 0 }
+  for (const result of results) for (const key of Object.keys(sum)) sum[key] += result[key]
+  return sum
+}
+
+/** Print the closing line, and set the exit code. Nothing executed is a failure, too. */
+export function closeWith({ passed, failed, skipped }) {
+  if (passed + failed === 0) console.log('No test was executed.')
+  if (failed > 0 || passed === 0) process.exitCode = 1
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+}
+
+/**
+ * Run mocha on the compiled tests.
+ *
+ * @param {string[]} args further arguments; a test file among them (`test/a/b.test.ts`) replaces the default set
+ * @returns {Promise<{passed: number, failed: number, skipped: number, complaint?: string}>}
+ */
+async function runMocha(args) {
+  const counts = await emptyResult('mocha.json')
+  const files = args.filter(isTestFile).map(compiledTest)
+  const others = args.filter((arg) => !isTestFile(arg))
+  const mocha = [join(ROOT, 'node_modules', 'mocha', 'bin', 'mocha.js')]
+  if (files.length > 0) mocha.push('--no-config', '--timeout', '60000', ...files)
+  const reporter = join(ROOT, 'scripts', 'support', 'counting-reporter.cjs')
+  const ending = await run(process.execPath, [...mocha, '--reporter', reporter, ...others], {
+    env: { ...testEnvironment(), TORCHBED_TEST_COUNTS: counts },
+    show: true,
+  })
+  return judge('mocha', ending, await readJson(counts))
+}
+
+/** Run pytest on python/tests and on the tests of the examples, or on the files among `args`. */
+async function runPytest(args) {
+  const counts = await emptyResult('pytest.xml')
+  const targets = args.length > 0 ? args : await pythonTestFolders()
+  if (targets.length === 0) return { passed: 0, failed: 0, skipped: 0 }
+  const config = join(ROOT, 'python', 'pyproject.toml')
+  const options = ['-c', config, '--import-mode', 'importlib', '-p', 'no:cacheprovider']
+  const ending = await run(
+    VENV_PYTHON,
+    ['-m', 'pytest', ...options, `--junitxml=${counts}`, ...targets],
+    { env: testEnvironment(), show: true },
+  )
+  return judge('pytest', ending, await readJunit(counts))
+}
+
+// Tests run with the packages of .venv, also when TORCHBED_PYTHON names the Python that .venv is made from.
+function testEnvironment() {
+  return { TORCHBED_PYTHON: VENV_PYTHON, PYTHONHOME: undefined, PYTHONPATH: undefined }
+}
+
+function judge(name, { ok, ending }, counts) {
+  if (counts === null) {
+    return {
+      passed: 0,
+      failed: 1,
+      skipped: 0,
+      complaint: `${name} ended with ${ending}, without a result`,
+    }
+  }
+  if (counts.passed + counts.failed + counts.skipped === 0) {
+    return { ...counts, failed: 1, complaint: `${name} found no test` }
+  }
+  if (!ok && counts.failed === 0) {
+    const complaint = `${name} ended with ${ending}, although no test failed`
+    return { ...counts, failed: 1, complaint }
+  }
+  return counts
+}
+
+async function emptyResult(name) {
+  await mkdir(RESULTS, { recursive: true })
+  const path = join(RESULTS, name)
+  await rm(path, { force: true })
+  return path
+}
+
+async function readJunit(path) {
+  const xml = await readFile(path, 'utf8').catch(() => '')
+  const suite = /<testsuite [^>]*>/.exec(xml)?.[0]
+  if (suite === undefined) return null
+  const count = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0)
+  const failed = count('errors') + count('failures')
+  return { passed: count('tests') - failed - count('skipped'), failed, skipped: count('skipped') }
+}
+
+async function pythonTestFolders() {
+  const isTest = (path) => /(^|[/\\])test_[^/\\]*\.py$/.test(path)
+  const folders = []
+  for (const folder of ['python/tests', 'examples']) {
+    if ((await filesBelow([folder], isTest)).length > 0) folders.push(join(ROOT, folder))
+  }
+  return folders
+}
+
+function isTestFile(arg) {
+  return /\.test\.[tj]s$/.test(arg)
+}
+
+function compiledTest(arg) {
+  const path = relative(ROOT, join(ROOT, arg)).replace(/\.ts$/, '.js')
+  return join(ROOT, /^dist[/\\]/.test(path) ? path : join('dist', path))
+}
