@@ -18,7 +18,10 @@ export async function runTests(args) {
   const forMocha = args.filter((arg) => !forPytest.includes(arg))
   const results = []
   if (forMocha.length > 0 || args.length === 0) results.push(await runMocha(forMocha))
-  if (forPytest.length > 0 || args.length === 0) results.push(await runPytest(forPytest))
+  if (forPytest.length > 0) results.push(await runPytest(forPytest))
+  // One process for each folder: their conftest.py files would get in each other's way.
+  if (args.length === 0)
+    for (const folder of await pythonTestFolders()) results.push(await runPytest([folder]))
   for (const { complaint } of results) if (complaint !== undefined) console.log(complaint)
   const sum = { passed: 0, failed: 0, skipped: 0 }
   for (const result of results) for (const key of Object.keys(sum)) sum[key] += result[key]
@@ -52,13 +55,10 @@ async function runMocha(args) {
   return judge('mocha', ending, await readJson(counts))
 }
 
-/** Run pytest on python/tests and on the tests of the examples, or on the files among `args`. */
-async function runPytest(args) {
+async function runPytest(targets) {
   const counts = await emptyResult('pytest.xml')
-  const targets = args.length > 0 ? args : await pythonTestFolders()
-  if (targets.length === 0) return { passed: 0, failed: 0, skipped: 0 }
   const config = join(ROOT, 'python', 'pyproject.toml')
-  const options = ['-c', config, '--import-mode', 'importlib', '-p', 'no:cacheprovider']
+  const options = ['-c', config, '-p', 'no:cacheprovider']
   const ending = await run(
     VENV_PYTHON,
     ['-m', 'pytest', ...options, `--junitxml=${counts}`, ...targets],
@@ -107,13 +107,12 @@ async function readJunit(path) {
   return { passed: count('tests') - failed - count('skipped'), failed, skipped: count('skipped') }
 }
 
+/** python/tests and the folders of examples that hold tests. */
 async function pythonTestFolders() {
   const isTest = (path) => /(^|[/\\])test_[^/\\]*\.py$/.test(path)
-  const folders = []
-  for (const folder of ['python/tests', 'examples']) {
-    if ((await filesBelow([folder], isTest)).length > 0) folders.push(join(ROOT, folder))
-  }
-  return folders
+  const files = await filesBelow(['python/tests', 'examples'], isTest)
+  const roots = files.map((path) => relative(ROOT, path).split(/[/\\]/).slice(0, 2))
+  return [...new Set(roots.map((parts) => join(ROOT, ...parts)))].sort()
 }
 
 function isTestFile(arg) {
