@@ -14,12 +14,16 @@ the longest that it takes to arrive."""
 CLEANUP_SECONDS = 1.0
 """How long the task of an interrupted call may take to finish its own cleaning up."""
 
+CLOSE_SECONDS = 0.5
+"""How long the loop's last tasks may take when the process ends."""
+
 
 class Awaiter:
     """Runs awaitables to their end. The loop is made on first use. One thread only."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._tick: asyncio.TimerHandle | None = None
 
     def result(self, awaitable: Awaitable[T]) -> T:
         """Return what the awaitable gives, or raise what it raises.
@@ -30,31 +34,30 @@ class Awaiter:
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.new_event_loop()
         loop = self._loop
-        task = loop.create_task(_consume(awaitable))
-        self._keep_ticking(loop)
+        task = None
         try:
+            task = loop.create_task(_consume(awaitable))
+            self._keep_ticking(loop)
             return loop.run_until_complete(task)
         except BaseException:
-            self._settle(loop, task)
+            if task is None:
+                loop.close()  # with the task that it may hold: it must not run in a later call
+            else:
+                self._settle(loop, task)
             raise
         finally:
-            self._tick.cancel()
+            if self._tick is not None:
+                self._tick.cancel()
             # The exception's traceback leads to this frame, and the task leads to the exception.
             del task
 
     def close(self) -> None:
-        """Cancel what is left on the loop, give it CLEANUP_SECONDS, and close. Never raises."""
+        """Cancel what is left on the loop, give it CLOSE_SECONDS, and close. Never raises."""
         loop, self._loop = self._loop, None
         if loop is None or loop.is_closed():
             return
         with contextlib.suppress(BaseException):
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                loop.run_until_complete(asyncio.wait(tasks, timeout=CLEANUP_SECONDS))
-            generators = asyncio.wait_for(loop.shutdown_asyncgens(), CLEANUP_SECONDS)
-            loop.run_until_complete(generators)
+            loop.run_until_complete(_finish(loop))
         with contextlib.suppress(BaseException):
             loop.close()
 
@@ -79,3 +82,14 @@ class Awaiter:
 
 async def _consume(awaitable: Awaitable[T]) -> T:
     return await awaitable
+
+
+async def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    deadline = loop.time() + CLOSE_SECONDS
+    tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+    generators = loop.create_task(loop.shutdown_asyncgens())
+    await asyncio.wait([generators], timeout=max(0.0, deadline - loop.time()))

@@ -92,7 +92,7 @@ def guarded(
 def describe(
     error: BaseException, code: Code, explain: Callable[[str], str] = lambda short: short
 ) -> Failure:
-    """Put an exception into words. Never fails, whatever the exception's own methods do."""
+    """Put an exception into words, whatever its own methods do. Raises Cancelled alone."""
     if isinstance(error, CallFailed):
         return error.failure
     python_type = _type_name(error)
@@ -129,6 +129,8 @@ def quoted(value: object) -> str:
     """Return a value's repr for a message: one line, short, and safe if repr itself fails."""
     try:
         text = repr(value)
+    except Cancelled:
+        raise
     except BaseException:
         text = f"<unprintable {type(value).__name__} object>"
     return _shortened(_encodable(" ".join(text.split())), MAX_VALUE_CHARS)
@@ -170,6 +172,8 @@ def _type_name(error: BaseException) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
+    except Cancelled:
+        raise
     except BaseException:
         return "<exception str() failed>"
 
@@ -179,6 +183,8 @@ def _traceback(error: BaseException, code: Code) -> str:
     start = error.__traceback__ if code == "ERR_PYTHON_HOST" else _user_part(error.__traceback__)
     try:
         return _encodable("".join(traceback.format_exception(type(error), error, start)))
+    except Cancelled:
+        raise
     except BaseException as failed:
         forget(failed)
         return f"{_type_name(error)}: {_text(error)}\n(its traceback could not be printed)\n"

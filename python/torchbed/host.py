@@ -31,7 +31,6 @@ class Host:
         self._awaiter = Awaiter()
         self._sessions: dict[int, Session] = {}
         self._opened = 0
-        self._opened_by_call: int | None = None
 
     def session(self, number: int) -> Session:
         """Return an open workload. Fails with ERR_RUNTIME_CLOSED."""
@@ -47,7 +46,6 @@ class Host:
 
     def call(self, method: str, params: object) -> object:
         """Answer a method of session 0."""
-        self._opened_by_call = None
         if method == "open_workload":
             return self._open_workload(Params(method, params))
         if method == "close_workload":
@@ -57,10 +55,14 @@ class Host:
             return info()
         raise refused("ERR_UNKNOWN_METHOD", f"unknown method {method!r}", "ValueError")
 
-    def undo(self) -> None:
-        """Close the session that the last call opened, for when its answer reaches no one."""
-        if self._opened_by_call is not None:
-            self._close(self._opened_by_call)
+    def mark(self) -> int:
+        """Return a mark for undo, to be taken before a call."""
+        return self._opened
+
+    def undo(self, mark: int) -> None:
+        """Close the session opened since, for when the call's answer does not reach anyone."""
+        for number in range(mark + 1, self._opened + 1):
+            self._close(number)
 
     def release(self, session: int, number: int) -> None:
         """Drop a model; unknown ones are ignored."""
@@ -83,7 +85,6 @@ class Host:
         )
         session = Session(workload, self._awaiter.result)
         self._opened += 1
-        self._opened_by_call = self._opened
         self._sessions[self._opened] = session
         return {"session": self._opened, "workload_name": session.workload_name}
 
@@ -129,17 +130,18 @@ def release(pairs: Iterable[tuple[int, int]]) -> None:
     Never raises.
     """
     with contextlib.suppress(BaseException):
-        for session, number in pairs:
+        for pair in pairs:
             with contextlib.suppress(BaseException):
-                _host.release(session, number)
+                _host.release(*pair)
 
 
 def shutdown() -> None:
     """Do what Python does at exit: end threads, run `atexit` functions, flush. Never raises.
 
-    Bounded by THREAD_GRACE_SECONDS and CLEANUP_SECONDS, exit functions aside.
+    Takes at most CLOSE_SECONDS for the event loop and THREAD_GRACE_SECONDS for threads, and as long
+    as exit functions take. Flushes at both ends, as the process may not wait for the middle.
     """
-    for step in (run_exit_functions, _host.close, flush_standard_streams):
+    for step in (flush_standard_streams, _host.close, run_exit_functions, flush_standard_streams):
         with contextlib.suppress(BaseException):
             step()
 
@@ -169,12 +171,14 @@ _LATE_CANCEL: Failure = {
 
 def _dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
     target: Host | Session | None = None
+    mark: int | None = None
     try:
         target = _host if session == HOST_SESSION else _host.session(session)
+        mark = target.mark()
         return True, target.call(method, params)
     except BaseException as error:
-        if target is not None:
-            target.undo()
+        if target is not None and mark is not None:
+            target.undo(mark)
         failure = describe(error, "ERR_PYTHON_HOST")
         forget(error)
         return False, failure

@@ -27,9 +27,9 @@ def load_workload(
     _set_env(env)
     roots = [os.path.abspath(root) for root in module_search_roots]
     path_before = list(sys.path)
-    sys.path[:] = _in_front(roots, path_before)
-    importlib.invalidate_caches()
     try:
+        sys.path[:] = _in_front(roots, path_before)
+        importlib.invalidate_caches()
         workload = _make(factory, module_name, attr, config, roots, await_result)
     except BaseException:
         sys.path[:] = path_before

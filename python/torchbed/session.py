@@ -29,22 +29,23 @@ class Session:
         self._await_result = await_result
         self._models: dict[str, object] = {}
         self._created = 0
-        self._created_by_call: list[str] = []
         self.workload_name = _workload_name(workload)
 
     def call(self, method: str, params: object) -> object:
         """Answer one method. Raises CallFailed, or Cancelled when that arrives outside a hook."""
-        self._created_by_call.clear()
         answer = self._METHODS.get(method)
         if answer is None:
             raise refused("ERR_UNKNOWN_METHOD", f"unknown method {method!r}", "ValueError")
         return answer(self, Params(method, params))
 
-    def undo(self) -> None:
-        """Drop the models that the last call made, for when its answer does not reach anyone."""
-        for model_id in self._created_by_call:
-            self._models.pop(model_id, None)
-        self._created_by_call.clear()
+    def mark(self) -> int:
+        """Return a mark for undo, to be taken before a call."""
+        return self._created
+
+    def undo(self, mark: int) -> None:
+        """Drop the models made since, for when the call's answer does not reach anyone."""
+        for number in range(mark + 1, self._created + 1):
+            self.release(number)
 
     def release(self, number: int) -> None:
         """Drop model `m<number>`; an unknown one is ignored."""
@@ -176,7 +177,6 @@ class Session:
     def _keep(self, state: object) -> str:
         self._created += 1
         model_id = f"m{self._created}"
-        self._created_by_call.append(model_id)
         self._models[model_id] = state
         return model_id
 

@@ -1,0 +1,274 @@
+"""An aborted call: Cancelled arrives between two bytecodes, wherever that is.
+
+Here it is sent with PyThreadState_SetAsyncExc, which raises at the same places as the bridge does.
+"""
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from conftest import Caller, Project
+
+import torchbed
+from torchbed import host
+from torchbed.failures import Failure
+
+Open = Callable[..., Caller]
+
+
+def cancel_after(seconds: float) -> threading.Timer:
+    """Send Cancelled to this thread."""
+    target = ctypes.c_ulong(threading.get_ident())
+
+    def send() -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(host.Cancelled))
+
+    timer = threading.Timer(seconds, send)
+    timer.start()
+    return timer
+
+
+def cancelled_failure(caller: Caller, method: str, **params: object) -> tuple[Failure, float]:
+    """Cancel a call that would take 100 seconds; return its failure and how long it took."""
+    timer = cancel_after(0.1)
+    began = time.monotonic()
+    failure = caller.failure(method, **params)
+    timer.join()
+    return failure, time.monotonic() - began
+
+
+def test_cancelled_is_public_is_an_interrupt_and_no_exception() -> None:
+    assert torchbed.Cancelled is host.Cancelled
+    assert issubclass(torchbed.Cancelled, KeyboardInterrupt)
+    assert not issubclass(torchbed.Cancelled, Exception)
+
+
+def test_a_cancel_ends_a_busy_hook_as_an_abort_and_the_model_stays(open_workload: Open) -> None:
+    caller = open_workload("""
+        import time
+        class W:
+            def train_window(self, state, batches):
+                end = time.monotonic() + 100
+                while time.monotonic() < end:
+                    state["weights"][0] += 1
+    """)
+    model = caller.new_model()
+    failure, seconds = cancelled_failure(caller, "train_window", model_id=model, batches=[])
+    assert failure["code"] == "ABORT_ERR"
+    assert failure["message"] == "The call was cancelled"
+    assert failure["python_type"] == "torchbed.Cancelled"
+    assert "in train_window" in failure["traceback"]
+    assert seconds < 2
+    assert caller.ok("evaluate", model_id=model, split="Test") == {"metrics": {}}
+
+
+def test_except_exception_does_not_swallow_a_cancel_and_finally_runs(open_workload: Open) -> None:
+    caller = open_workload("""
+        import time
+        class W:
+            def train_window(self, state, batches):
+                try:
+                    end = time.monotonic() + 100
+                    while time.monotonic() < end:
+                        try: time.sleep(0.001)
+                        except Exception: pass
+                finally:
+                    state["weights"][0] = 7
+            def evaluate(self, state, split): return {"weight": state["weights"][0]}
+    """)
+    model = caller.new_model()
+    failure, seconds = cancelled_failure(caller, "train_window", model_id=model, batches=[])
+    assert (failure["code"], seconds < 2) == ("ABORT_ERR", True)
+    assert caller.ok("evaluate", model_id=model, split="Test")["metrics"] == {"weight": 7}
+
+
+def test_a_hook_that_ends_early_by_itself_still_answers(open_workload: Open) -> None:
+    caller = open_workload("""
+        import time
+        class W:
+            def train_window(self, state, batches):
+                end = time.monotonic() + 100
+                try:
+                    while time.monotonic() < end: pass
+                except KeyboardInterrupt:
+                    return {"stopped": True}
+    """)
+    model = caller.new_model()
+    timer = cancel_after(0.1)
+    result = caller.ok("train_window", model_id=model, batches=[])
+    timer.join()
+    assert result == {"metrics": {"stopped": True}}
+
+
+WAITS = {
+    "a sleep": "await asyncio.sleep(100)",
+    "gathered children": "await asyncio.gather(asyncio.sleep(100), spin(), spin())",
+    "children whose exceptions are returned": (
+        "await asyncio.gather(spin(), spin(), return_exceptions=True)"
+    ),
+    "a task group": (
+        "async with asyncio.TaskGroup() as group:\n"
+        "            group.create_task(spin()); group.create_task(asyncio.sleep(100))"
+    ),
+    "a background task that is the one hit": (
+        "self.task = asyncio.create_task(spin())\n        await asyncio.sleep(100)"
+    ),
+    "callbacks": (
+        "loop = asyncio.get_running_loop()\n"
+        "        def again(): loop.call_soon(again)\n"
+        "        again()\n        await asyncio.sleep(100)"
+    ),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
+def test_a_cancel_reaches_an_async_hook_and_the_loop_is_usable_again(
+    open_workload: Open, wait: str
+) -> None:
+    caller = open_workload(f"""
+import asyncio, time
+async def spin():
+    end = time.monotonic() + 100
+    while time.monotonic() < end:
+        await asyncio.sleep(0)
+class W:
+    def init_model(self, device): return {{"cleaned": False}}
+    async def train_window(self, state, batches):
+      try:
+        {wait}
+      finally:
+        await asyncio.sleep(0.01)
+        state["cleaned"] = True
+    async def evaluate(self, state, split):
+        await asyncio.sleep(0.01)
+        return state
+""")
+    model = caller.new_model()
+    for _ in range(3):
+        failure, seconds = cancelled_failure(caller, "train_window", model_id=model, batches=[])
+        assert (failure["code"], seconds < 2) == ("ABORT_ERR", True), failure
+    result = caller.ok("evaluate", model_id=model, split="Test")
+    assert result == {"metrics": {"cleaned": True}}
+
+
+def test_a_task_that_ignores_being_cancelled_is_given_up_with_its_loop(
+    open_workload: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = open_workload("""
+        import asyncio
+        class W:
+            async def train_window(self, state, batches):
+                for _ in range(1000):
+                    try: await asyncio.sleep(0.05)
+                    except asyncio.CancelledError: pass
+                    except BaseException: pass
+            async def evaluate(self, state, split):
+                await asyncio.sleep(0.01)
+                return {"tasks": len(asyncio.all_tasks())}
+    """)
+    model = caller.new_model()
+    failure, seconds = cancelled_failure(caller, "train_window", model_id=model, batches=[])
+    assert (failure["code"], seconds < 4) == ("ABORT_ERR", True)
+    assert caller.ok("evaluate", model_id=model, split="Test") == {"metrics": {"tasks": 1}}
+
+
+def test_plain_python_never_asks_to_stop() -> None:
+    assert torchbed.should_stop() is False
+
+
+# --- every place where a cancel may arrive ---
+
+
+class CancelAtLine:
+    """Raises Cancelled before the n-th line of this package, or of `also`, that runs."""
+
+    def __init__(self, n: int, also: str) -> None:
+        self.left = n
+        self.also = also
+        self.fired = False
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        filename = frame.f_code.co_filename
+        ours = filename.startswith(str(Path(host.__file__).parent)) or self.also in filename
+        # The bridge itself takes a cancel that comes before dispatch has begun to guard.
+        if not ours or frame.f_code is host.dispatch.__code__ or self.fired:
+            return self if not self.fired else None
+        if event == "line":
+            self.left -= 1
+            if self.left < 0:
+                self.fired = True
+                raise host.Cancelled
+        return self
+
+
+CALLS = {
+    "a new model": ("init_model", {"device": "cpu"}),
+    "training": ("train_window", {"model_id": "m1", "batches": []}),
+    "async evaluation": ("evaluate", {"model_id": "m1", "split": "Test"}),
+    "a hook that raises": ("evaluate", {"model_id": "m1", "split": "Validation"}),
+    "a refused metric": ("evaluate", {"model_id": "m1", "split": "Train"}),
+    "an unknown method": ("nope", {}),
+}
+
+
+@pytest.mark.parametrize(("method", "params"), CALLS.values(), ids=CALLS.keys())
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_a_cancel_at_any_line_is_an_abort_that_leaves_no_model_behind(
+    open_workload: Open, method: str, params: dict[str, object]
+) -> None:
+    caller = open_workload("""
+        import asyncio
+        class W:
+            async def evaluate(self, state, split):
+                await asyncio.sleep(0)
+                if split == "Validation": raise ValueError
+                return {"loss": None if split == "Train" else 0.5}
+    """)
+    caller.new_model()
+    n = 0
+    while True:
+        tracer = CancelAtLine(n, also="workload_")
+        sys.settrace(tracer)
+        try:
+            answered, content = host.dispatch(caller.session, method, params)
+        finally:
+            sys.settrace(None)
+        if not tracer.fired:
+            break
+        assert not answered
+        assert content["code"] == "ABORT_ERR", (n, content)  # type: ignore[index]
+        n += 1
+    assert n > 5
+    expected = 1 if method == "init_model" else 0
+    session = host._host.session(caller.session)
+    assert len(session._models) == 1 + expected
+    answered, _ = host.dispatch(caller.session, "evaluate", {"model_id": "m1", "split": "Test"})
+    assert answered
+
+
+def test_a_cancel_at_any_line_of_opening_leaves_no_session_behind(project: Project) -> None:
+    project.write("cancelled_opening", "class W:\n    def __init__(self, config): pass\n")
+    before = dict(host._host._sessions)
+    n = 0
+    while True:
+        tracer = CancelAtLine(n, also="cancelled_opening")
+        sys.settrace(tracer)
+        try:
+            answered, content = project.open("cancelled_opening:W")
+        finally:
+            sys.settrace(None)
+        if not tracer.fired:
+            break
+        assert not answered
+        assert content["code"] == "ABORT_ERR", (n, content)
+        assert host._host._sessions == before
+        n += 1
+    assert n > 20
+    assert answered
+    host.dispatch(host.HOST_SESSION, "close_workload", {"session": content["session"]})
