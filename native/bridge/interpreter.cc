@@ -182,7 +182,11 @@ void Interpreter::raise_cancelled() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (std::exchange(pending_call_posted_, true)) return;
   }
-  if (Py_AddPendingCall(&Interpreter::on_pending_call, this) != 0) {
+  // Until 3.12 a pending call that another thread posts does not interrupt the evaluation loop: it is
+  // seen when something else does. A thread that waits for the GIL does, after the switch interval.
+  const bool posted = Py_AddPendingCall(&Interpreter::on_pending_call, this) == 0 &&
+                      start_detached_thread([] { PyGILState_Release(PyGILState_Ensure()); });
+  if (!posted) {
     const std::lock_guard<std::mutex> lock(mutex_);
     pending_call_posted_ = false;
   }
