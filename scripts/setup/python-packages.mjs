@@ -26,7 +26,12 @@ const PIP_ENVIRONMENT = {
 /** @param chosen what choosePython() returned */
 export async function installPythonPackages({ python, venv }) {
   if (venv === 'make') await makeVenv(python)
-  const record = (await readJson(VENV_RECORD)) ?? { state: 'ready', own: false, installed: {} }
+  const record = (await readJson(VENV_RECORD)) ?? {
+    state: 'ready',
+    own: false,
+    path: VENV,
+    installed: {},
+  }
   const missing = {}
   for (const name of requirementFiles()) {
     const key = await digest([join(ROOT, name)])
@@ -77,7 +82,12 @@ async function makeVenv(python) {
   }
   await step(`.venv of Python ${python.version} (${python.executable})`, async () => {
     await mkdir(VENV)
-    await writeJson(VENV_RECORD, { state: 'unfinished', own: true, installed: {} })
+    await writeJson(VENV_RECORD, {
+      state: 'unfinished',
+      own: true,
+      path: VENV,
+      installed: {},
+    })
     const args = ['-m', 'venv', VENV]
     const result = await runLogged('venv', python.executable, args, { env: PIP_ENVIRONMENT })
     if (result.ok) return

@@ -45,7 +45,8 @@ async function findOutsideVenv(env) {
 async function usableVenv() {
   const { probePython } = await loadFindPython()
   const record = await readJson(VENV_RECORD)
-  if (record !== null && record.state !== 'ready') return null
+  // In a clone that was moved, the programs of .venv point to where it was.
+  if (record !== null && (record.state !== 'ready' || record.path !== VENV)) return null
   try {
     await access(VENV_PYTHON)
     return await probePython(VENV_PYTHON, { cwd: ROOT })
