@@ -1,0 +1,59 @@
+/** The formats: records, ids, deterministic CBOR, JSON, timestamps (spec sections 6 and 7). */
+
+export { Codec, type CodecParts, type Infer } from './codec.js'
+export {
+  list,
+  map,
+  optional,
+  record,
+  skipNull,
+  textSet,
+  tuple,
+  withDefault,
+  type Fields,
+  type RecordOf,
+} from './containers.js'
+export { MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_PATH_COMPONENT_BYTES } from './constants.js'
+export { contentId, contentIdFromDigest, contentIdOf, isContentId } from './content-id.js'
+export * from './ids.js'
+export { parseJson, type JsonLimits, type JsonValue } from './json-read.js'
+export type { JsonStyle } from './json-write.js'
+export { pathComponent } from './path-component.js'
+export {
+  bool,
+  bytes,
+  f32Array,
+  f64,
+  i64,
+  i64Exact,
+  text,
+  textOf,
+  u16,
+  u32,
+  u64,
+  u64Exact,
+  u8,
+} from './primitives.js'
+export * from './records/artifact.js'
+export * from './records/config.js'
+export * from './records/dataset.js'
+export * from './records/evaluation.js'
+export * from './records/head.js'
+export * from './records/lease.js'
+export * from './records/patch.js'
+export * from './records/pipeline.js'
+export * from './records/protocol.js'
+export * from './records/workload.js'
+export {
+  addSeconds,
+  compareTimestamps,
+  Timestamp,
+  timestamp,
+  timestampDate,
+  timestampFromNanoseconds,
+  timestampNanoseconds,
+  timestampNow,
+} from './timestamp.js'
+export { json, jsonFrom, Metrics, MetricValue, PatchValue } from './values.js'
+export { kinds, names, variants } from './variants.js'
+export { compareUtf8, isWellFormed, type Wire } from './wire.js'

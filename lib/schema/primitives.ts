@@ -1,0 +1,150 @@
+/** Codecs of single values: text, integers, floats, bytes (spec sections 6.1 and 7.2). */
+
+import { Codec, reader, refuse } from './codec.js'
+import { describe } from './describe.js'
+import { isWellFormed, type Wire } from './wire.js'
+
+/** Any text that UTF-8 can hold. */
+export const text = textOf<string>('text')
+
+/** Text under a narrower type, such as an id. */
+export function textOf<T extends string>(name: string): Codec<T> {
+  return new Codec<T>({
+    name,
+    schema: reader((input, report) =>
+      typeof input === 'string'
+        ? (input as T)
+        : report(`expected a string, got ${describe(input)}`),
+    ),
+    encode: encodeText,
+  })
+}
+
+/** The wire form of a text; refuses anything else, and lone surrogates. */
+export function encodeText(value: unknown): string {
+  if (typeof value !== 'string') refuse(`expected a string, got ${describe(value)}`)
+  if (!isWellFormed(value)) refuse(`the string ${describe(value)} has a lone surrogate`)
+  return value
+}
+
+/** `true` or `false`. */
+export const bool = new Codec<boolean>({
+  name: 'bool',
+  schema: reader((input, report) =>
+    typeof input === 'boolean' ? input : report(`expected true or false, got ${describe(input)}`),
+  ),
+  encode: (value) => {
+    if (typeof value !== 'boolean') refuse(`expected true or false, got ${describe(value)}`)
+    return value
+  },
+})
+
+/**
+ * An integer held as a JavaScript number.
+ *
+ * The bounds must be safe integers: a value beyond 2^53 is refused, never rounded.
+ */
+function integer(name: string, min: number, max: number): Codec<number> {
+  const expected = `expected an integer from ${min} to ${max}`
+  return new Codec<number>({
+    name,
+    schema: reader((input, report) => {
+      if (typeof input === 'bigint' && input >= min && input <= max) return Number(input)
+      return report(`${expected}, got ${describe(input)}`)
+    }),
+    encode: (value) => {
+      if (!Number.isInteger(value) || value < min || value > max) {
+        refuse(`${expected}, got ${typeof value === 'number' ? String(value) : describe(value)}`)
+      }
+      return BigInt(value)
+    },
+  })
+}
+
+/** An integer held as a `bigint`, over its whole range. */
+function bigInteger(name: string, min: bigint, max: bigint): Codec<bigint> {
+  const expected = `expected an integer from ${min.toString()} to ${max.toString()}`
+  const fits = (value: unknown): value is bigint =>
+    typeof value === 'bigint' && value >= min && value <= max
+  return new Codec<bigint>({
+    name,
+    schema: reader((input, report) =>
+      fits(input) ? input : report(`${expected}, got ${describe(input)}`),
+    ),
+    encode: (value) => {
+      if (!fits(value)) {
+        refuse(`${expected} as a bigint, got ${typeof value} ${describe(value)}`)
+      }
+      return value
+    },
+  })
+}
+
+export const u8 = integer('u8', 0, 0xff)
+export const u16 = integer('u16', 0, 0xffff)
+export const u32 = integer('u32', 0, 0xffffffff)
+/** A u64 that counts or measures: 0 .. 2^53 - 1 as a number. Larger values are an error in both directions. */
+export const u64 = integer('u64', 0, Number.MAX_SAFE_INTEGER)
+/** An i64 that counts or measures, within ±(2^53 - 1). */
+export const i64 = integer('i64', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+/** A u64 that uses its whole range, such as a seed, as a `bigint`. */
+export const u64Exact = bigInteger('u64', 0n, 2n ** 64n - 1n)
+/** An i64 over its whole range, as a `bigint`. */
+export const i64Exact = bigInteger('i64', -(2n ** 63n), 2n ** 63n - 1n)
+
+/**
+ * A 64-bit float. Reads integers too, as the reference does. NaN and infinities are written as `null` in JSON
+ * and are not read back.
+ */
+export const f64 = new Codec<number>({
+  name: 'f64',
+  schema: reader((input, report) => {
+    if (typeof input === 'number') return input
+    if (typeof input === 'bigint') return Number(input)
+    return report(`expected a number, got ${describe(input)}`)
+  }),
+  encode: (value) => {
+    if (typeof value !== 'number') refuse(`expected a number, got ${describe(value)}`)
+    return value
+  },
+})
+
+/** Bytes, as a list of integers in both formats. */
+export const bytes = new Codec<Uint8Array>({
+  name: 'bytes',
+  schema: reader((input, report) => {
+    if (!Array.isArray(input)) return report(`expected an array of bytes, got ${describe(input)}`)
+    const result = new Uint8Array(input.length)
+    for (const [index, item] of input.entries()) {
+      if (typeof item !== 'bigint' || item < 0n || item > 255n) {
+        return report(`expected an integer from 0 to 255, got ${describe(item)}`, [index])
+      }
+      result[index] = Number(item)
+    }
+    return result
+  }),
+  encode: (value): Wire => {
+    if (!(value instanceof Uint8Array)) refuse(`expected a Uint8Array, got ${describe(value)}`)
+    return value
+  },
+})
+
+/** 32-bit floats. In CBOR each is widened to 64 bits and then shortened (spec section 7.2). */
+export const f32Array = new Codec<Float32Array>({
+  name: 'f32 array',
+  schema: reader((input, report) => {
+    if (!Array.isArray(input)) return report(`expected an array of numbers, got ${describe(input)}`)
+    const result = new Float32Array(input.length)
+    for (const [index, item] of input.entries()) {
+      if (typeof item !== 'number' && typeof item !== 'bigint') {
+        return report(`expected a number, got ${describe(item)}`, [index])
+      }
+      result[index] = Number(item)
+    }
+    return result
+  }),
+  encode: (value): Wire => {
+    if (!(value instanceof Float32Array)) refuse(`expected a Float32Array, got ${describe(value)}`)
+    return value
+  },
+})

@@ -1,0 +1,143 @@
+/** Untagged values: metrics, patch values, and free JSON (spec section 6.3). */
+
+import { Codec, reader, refuse, reportAll } from './codec.js'
+import { MAX_JSON_DEPTH } from './constants.js'
+import { isObject, list, map } from './containers.js'
+import { describe } from './describe.js'
+import type { JsonValue } from './json-read.js'
+import { encodeText, i64Exact, text } from './primitives.js'
+import { compareUtf8, type Wire } from './wire.js'
+
+/**
+ * One metric. A `bigint` is an integer (within i64), a `number` a float: `1n` is written `1`, `1` is written
+ * `1.0`. An integer beyond i64 is read as a float.
+ */
+export type MetricValue = bigint | number | boolean | string
+
+export const MetricValue = new Codec<MetricValue>({
+  name: 'metric value',
+  schema: reader((input, report) => {
+    const value = readScalar(input)
+    if (value !== undefined) return value
+    const hint = input === null ? ', as which NaN and infinities are written' : ''
+    return report(`expected an integer, float, boolean or string, got ${describe(input)}${hint}`)
+  }),
+  encode: encodeScalar,
+})
+
+/** Metrics by name. */
+export type Metrics = Readonly<Record<string, MetricValue>>
+
+export const Metrics: Codec<Metrics> = map(MetricValue)
+
+/** One value of a runtime patch; integers are `bigint`, floats `number`. */
+export type PatchValue = bigint | number | boolean | string | readonly string[]
+
+const textList = list(text)
+
+export const PatchValue = new Codec<PatchValue>({
+  name: 'patch value',
+  schema: reader<PatchValue>((input, report) => {
+    const value = readScalar(input)
+    if (value !== undefined) return value
+    if (Array.isArray(input)) {
+      const result = textList.schema.safeParse(input)
+      if (result.success) return result.data
+      return reportAll(report, result.error.issues)
+    }
+    return report(
+      `expected a boolean, integer, float, string or list of strings, got ${describe(input)}`,
+    )
+  }),
+  encode: (value) => (typeof value === 'object' ? textList.encode(value) : encodeScalar(value)),
+})
+
+function readScalar(input: unknown): MetricValue | undefined {
+  switch (typeof input) {
+    case 'bigint':
+      return BigInt.asIntN(64, input) === input ? input : Number(input)
+    case 'number':
+    case 'boolean':
+    case 'string':
+      return input
+    default:
+      return undefined
+  }
+}
+
+function encodeScalar(value: MetricValue): Wire {
+  switch (typeof value) {
+    case 'bigint':
+      return i64Exact.encode(value)
+    case 'number':
+    case 'boolean':
+      return value
+    case 'string':
+      return encodeText(value)
+    default:
+      return refuse(`expected a bigint, number, boolean or string, got ${describe(value)}`)
+  }
+}
+
+/**
+ * Any JSON. Integers are `bigint` and floats `number`, so that what was read is written alike; {@link jsonFrom}
+ * takes ordinary JavaScript values. Keys are written in the order of their UTF-8 bytes, as the reference does.
+ */
+export const json = new Codec<JsonValue>({
+  name: 'JSON',
+  // Absent is not null: a required field of this kind has to be there.
+  schema: reader((input, report) => {
+    try {
+      encodeJson(input, 0)
+      return input as JsonValue
+    } catch (error) {
+      return report((error as Error).message)
+    }
+  }),
+  encode: (value) => encodeJson(value, 0),
+})
+
+function encodeJson(value: unknown, depth: number): Wire {
+  if (depth > MAX_JSON_DEPTH) refuse(`nested deeper than ${MAX_JSON_DEPTH} levels, or in a circle`)
+  if (value === null) return null
+  switch (typeof value) {
+    case 'bigint':
+      if (value < -(2n ** 63n) || value >= 2n ** 64n) {
+        refuse(`the integer ${value.toString()} is outside -2^63 .. 2^64 - 1`)
+      }
+      return value
+    case 'number':
+    case 'boolean':
+      return value
+    case 'string':
+      return encodeText(value)
+    default:
+  }
+  if (Array.isArray(value)) return value.map((item) => encodeJson(item, depth + 1))
+  if (!isObject(value)) refuse(`expected a JSON value, got ${describe(value)}`)
+  const entries = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b))
+  return new Map(entries.map(([key, item]) => [encodeText(key), encodeJson(item, depth + 1)]))
+}
+
+/**
+ * Free JSON from ordinary JavaScript values, with numbers as JSON.stringify would write them: whole numbers
+ * become integers (`bigint`), others floats. To keep a whole float, build the value with `bigint` and `number`.
+ *
+ * @example jsonFrom({ hidden: 64, rate: 0.1 }) // { hidden: 64n, rate: 0.1 }
+ * @throws ConfigError when the value is not JSON: a function, a circle, undefined inside an array
+ */
+export function jsonFrom(value: unknown): JsonValue {
+  return json.fromValue(wholeToBigInt(value, 0))
+}
+
+function wholeToBigInt(value: unknown, depth: number): unknown {
+  if (typeof value === 'number') {
+    return Number.isSafeInteger(value) && !Object.is(value, -0) ? BigInt(value) : value
+  }
+  // Left as it is: the codec names the problem.
+  if (depth > MAX_JSON_DEPTH) return value
+  if (Array.isArray(value)) return value.map((item) => wholeToBigInt(item, depth + 1))
+  if (!isObject(value)) return value
+  const defined = Object.entries(value).filter(([, item]) => item !== undefined)
+  return Object.fromEntries(defined.map(([key, item]) => [key, wholeToBigInt(item, depth + 1)]))
+}
