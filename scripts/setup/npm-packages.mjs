@@ -69,9 +69,8 @@ function npmFailure(command, result) {
         : /EACCES|EPERM/.test(output)
           ? 'make the clone writable for this user, and start again'
           : 'read the lines above, put that right and start again'
-  const errors = output
-    .split('\n')
-    .filter((line) => /^npm (error|warn)/.test(line))
-    .join('\n')
-  return new Failure(ending('npm', command, result), remedy, lastLines(errors || output))
+  // npm says first what is wrong, and then much else.
+  const errors = output.split('\n').filter((line) => /^npm error/.test(line))
+  const details = errors.length > 0 ? errors.slice(0, 12).join('\n') : lastLines(output)
+  return new Failure(ending('npm', command, result), remedy, details)
 }

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { Failure } from '../support/failure.mjs'
 import { ROOT, VENV, VENV_PYTHON } from '../support/paths.mjs'
-import { lastLines, splitArguments } from '../support/process.mjs'
+import { lastLines } from '../support/process.mjs'
 import { note, step } from '../support/progress.mjs'
+import { splitArguments } from '../support/split-arguments.mjs'
 import { digest, readJson, writeJson } from '../support/stamp.mjs'
 import { VENV_RECORD } from './python.mjs'
 import { ending, runLogged } from './run-logged.mjs'
@@ -120,11 +121,15 @@ function pipFailure(python, result) {
         'wheels, as in TORCHBED_PIP_ARGS="--no-index --find-links FOLDER"',
     )
   }
-  const lacking = /No matching distribution found for ([\w-]+)/.exec(output)?.[1]
-  if (lacking !== undefined) {
+  const lacking = /No matching distribution found for ([\w-]+)|Cannot install ([\w-]+)/.exec(output)
+  if (lacking !== null) {
+    const without =
+      process.env.TORCHBED_WITHOUT_TORCH === '1'
+        ? ''
+        : ', or do without torch (TORCHBED_WITHOUT_TORCH=1; the tests that need it are skipped)'
     remedies.push(
-      `there is no ${lacking} for Python ${python.version} on this platform: name another Python with TORCHBED_PYTHON, ` +
-        'or do without torch (TORCHBED_WITHOUT_TORCH=1; the tests that need it are skipped)',
+      `pip finds no ${lacking[1] ?? lacking[2]} for Python ${python.version} on this platform: name another Python ` +
+        `with TORCHBED_PYTHON${without}`,
     )
   }
   if (/No space left/.test(output)) {

@@ -1,6 +1,6 @@
 /** The test suites: each runs in a process of its own and answers how many tests passed. */
 import { mkdir, readFile, rm } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import process from 'node:process'
 import { ROOT, VENV_PYTHON } from './paths.mjs'
 import { run } from './process.mjs'
@@ -120,6 +120,5 @@ function isTestFile(arg) {
 }
 
 function compiledTest(arg) {
-  const path = relative(ROOT, join(ROOT, arg)).replace(/\.ts$/, '.js')
-  return join(ROOT, /^dist[/\\]/.test(path) ? path : join('dist', path))
+  return arg.endsWith('.ts') ? join(ROOT, 'dist', arg.replace(/\.ts$/, '.js')) : resolve(ROOT, arg)
 }
