@@ -18,6 +18,12 @@ export interface AtomicWriteOptions {
   readonly signal?: AbortSignal
   /** Permissions of the new file, before the umask. Default `0o666`. */
   readonly mode?: number
+  /**
+   * What is on the disk when the write returns. `full`, the default: the bytes and the name. `file`: the bytes
+   * alone, for callers that write many files and then call {@link syncFolder} once. `none`: nothing yet; if the
+   * machine (not just the process) crashes, a torn file may have the target's name.
+   */
+  readonly sync?: 'full' | 'file' | 'none'
 }
 
 /** Age after which a temporary file that nobody writes to counts as left over, in milliseconds: one hour. */
@@ -57,7 +63,7 @@ export async function writeFileAtomic(
 export async function writeStreamAtomic(
   path: string,
   source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  { signal, mode = 0o666 }: AtomicWriteOptions = {},
+  { signal, mode = 0o666, sync = 'full' }: AtomicWriteOptions = {},
 ): Promise<number> {
   const stopIfAborted = () => {
     if (signal?.aborted !== true) return
@@ -68,10 +74,10 @@ export async function writeStreamAtomic(
   const temp = join(folder, `.torchbed-${randomBytes(12).toString('hex')}.tmp`)
   const file = await open(temp, 'wx', mode)
   try {
-    const length = await fill(file, source, stopIfAborted)
+    const length = await fill(file, source, stopIfAborted, sync !== 'none')
     stopIfAborted()
     await rename(temp, path)
-    await syncFolder(folder)
+    if (sync === 'full') await syncFolder(folder)
     return length
   } catch (error) {
     // The error at hand matters more than one about the clean-up.
@@ -102,11 +108,12 @@ export async function removeLeftoverTempFiles(
   return removed
 }
 
-/** Writes all pieces, sees them onto the disk, and closes the file whatever happens. */
+/** Writes all pieces, sees them onto the disk when asked to, and closes the file whatever happens. */
 async function fill(
   file: FileHandle,
   source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   stopIfAborted: () => void,
+  sync: boolean,
 ): Promise<number> {
   try {
     let length = 0
@@ -115,15 +122,15 @@ async function fill(
       await file.writeFile(piece)
       length += piece.byteLength
     }
-    await file.sync()
+    if (sync) await file.sync()
     return length
   } finally {
     await file.close()
   }
 }
 
-/** Sees a rename onto the disk. Windows cannot open folders and keeps renames in its journal. */
-async function syncFolder(folder: string): Promise<void> {
+/** Sees renames within a folder onto the disk. Windows cannot open folders and keeps renames in its journal. */
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(folder, 'r')
   try {

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -112,6 +122,33 @@ describe('an atomic write', () => {
     assert(closed, 'the source was not told to stop')
     assert.equal(await readFile(target, 'utf8'), 'old')
     assert.deepEqual(await left(), ['file.bin'])
+  })
+
+  it('syncs the file and its folder, the file alone, or nothing, as asked', async () => {
+    const handle = await open(folder, 'r')
+    const prototype = Object.getPrototypeOf(handle) as typeof handle
+    await handle.close()
+    const descriptor = Object.getOwnPropertyDescriptor(prototype, 'sync')!
+    const sync = descriptor.value as typeof handle.sync
+    let synced = 0
+    prototype.sync = function (this: typeof handle) {
+      synced++
+      return sync.call(this)
+    }
+    try {
+      for (const [setting, expected] of [
+        ['full', 2],
+        ['file', 1],
+        ['none', 0],
+      ] as const) {
+        synced = 0
+        await writeFileAtomic(target, setting, { sync: setting })
+        assert.equal(await readFile(target, 'utf8'), setting)
+        assert.equal(synced, process.platform === 'win32' ? Math.min(expected, 1) : expected)
+      }
+    } finally {
+      Object.defineProperty(prototype, 'sync', descriptor)
+    }
   })
 
   it('takes targets whose name is as long as the file system allows', async () => {
