@@ -69,7 +69,9 @@ const failed = await runAll(fixing ? FIXES : CHECKS)
 if (failed.length > 0) process.exitCode = 1
 if (!fixing) {
   const sum = await runTests([])
-  if (failed.length > 0) console.log(`Checks that failed: ${failed.join(', ')}`)
+  if (failed.length > 0) {
+    console.log(`Checks that failed: ${failed.join(', ')} (npm run format puts formatting right)`)
+  }
   closeWith(sum)
 }
 
