@@ -65,6 +65,12 @@ def same_search_path_afterwards() -> Iterator[None]:
     sys.path[:] = before
 
 
+@pytest.fixture(autouse=True, scope="session")
+def loop_closed_at_the_end() -> Iterator[None]:
+    yield
+    host._host.close()
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)

@@ -180,7 +180,7 @@ def test_closing_cancels_what_is_left_and_is_bounded_when_that_is_ignored() -> N
     assert loop.time() - began < 2
     assert sorted(ends) == ["stubborn", "tidy"]
     assert loop.is_closed()
-    # Ends the coroutine that is still waiting, which would otherwise be reported when collected.
+    # It is collected while pending, on which asyncio would remark.
     background[1]._log_destroy_pending = False  # type: ignore[attr-defined]
     assert background[0].cancelled()
 

@@ -265,3 +265,26 @@ def test_a_builtin_module_can_be_the_factory(project: Project) -> None:
     answered, opened = project.open("builtins:dict", [["workload", 1]])
     assert (answered, opened["workload_name"]) == (True, "dict")
     assert Caller(opened["session"]).ok("hello")["protocol_version"] == 1
+
+
+def test_env_that_another_workload_was_given_otherwise_is_a_conflict(project: Project) -> None:
+    project.write("loading_e", SIMPLE)
+    assert project.open("loading_e:W", env={"LOADING_E": "1"})[0]
+    assert project.open("loading_e:W", env={"LOADING_E": "1"})[0]
+    failure = refusal(project.open("loading_e:W", env={"LOADING_F": "3", "LOADING_E": "2"}))
+    assert failure["code"] == "ERR_RUNTIME_CONFLICT"
+    assert "LOADING_E" in failure["message"]
+    assert os.environ["LOADING_E"] == "1"
+    assert "LOADING_F" not in os.environ
+
+
+def test_env_that_python_read_at_its_start_is_a_conflict_unless_it_is_so_already(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("loading_g", SIMPLE)
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    assert project.open("loading_g:W", env={"PYTHONHASHSEED": "7"})[0]
+    monkeypatch.delenv("PYTHONUTF8", raising=False)
+    failure = refusal(project.open("loading_g:W", env={"PYTHONUTF8": "1"}))
+    assert failure["code"] == "ERR_RUNTIME_CONFLICT"
+    assert "only when it starts" in failure["message"]

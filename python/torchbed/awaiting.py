@@ -74,7 +74,8 @@ class Awaiter:
                 with contextlib.suppress(BaseException):
                     loop.run_until_complete(asyncio.wait([task], timeout=left))
         if not task.done():
-            # It ignores being cancelled. A loop that still holds it is of no use to later calls.
+            # It ignores being cancelled, or the interrupt hit the loop itself while that was about
+            # to wake it. A loop that still holds it is of no use to later calls.
             loop.close()
         elif not task.cancelled():
             task.exception()  # otherwise asyncio logs that nobody asked for it

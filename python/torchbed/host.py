@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .awaiting import Awaiter
-from .cancelling import Cancelled
+from .cancelling import Cancelled, should_stop
 from .exiting import run_exit_functions
 from .failures import Failure, describe, forget, quoted, refused
 from .loading import load_workload
@@ -175,7 +175,11 @@ def _dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
     try:
         target = _host if session == HOST_SESSION else _host.session(session)
         mark = target.mark()
-        return True, target.call(method, params)
+        result = target.call(method, params)
+        if should_stop():
+            # The hook ended early because it asked, or just before the exception came.
+            raise Cancelled
+        return True, result
     except BaseException as error:
         if target is not None and mark is not None:
             target.undo(mark)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from .conflicts import same_named_module
+from .environment import set_environment
 from .failures import guarded, quoted, refused
 
 
@@ -21,10 +22,11 @@ def load_workload(
     module_search_roots: put in front of sys.path, in their order; relative to the current
     directory. env: put in os.environ first, and left there if loading fails; the search path is
     put back then. A module that this process has already imported is not imported again.
-    Fails with ERR_WORKLOAD_FACTORY, ERR_WORKLOAD_IMPORT, ERR_TORCH_MISSING or ERR_PROTOCOL (env).
+    Fails with ERR_WORKLOAD_FACTORY, ERR_WORKLOAD_IMPORT, ERR_TORCH_MISSING, and
+    as set_environment does.
     """
     module_name, attr = parse_factory(factory)
-    _set_env(env)
+    set_environment(env)
     roots = [os.path.abspath(root) for root in module_search_roots]
     path_before = list(sys.path)
     try:
@@ -112,20 +114,6 @@ def _make(
             cannot("use the result")("the factory returned None; return the workload object"),
         )
     return workload
-
-
-def _set_env(env: Mapping[str, str]) -> None:
-    try:
-        os.environ.update(env)
-        return
-    except (OSError, ValueError) as error:  # a NUL byte, an empty name or one with "="
-        problem = str(error)
-    raise refused(
-        "ERR_PROTOCOL",
-        f"params.env of open_workload cannot be set: {problem}; names must be non-empty, without "
-        "'=', and neither names nor values may hold NUL characters",
-        "ValueError",
-    )
 
 
 def _in_front(roots: Sequence[str], path: Sequence[str]) -> list[str]:
