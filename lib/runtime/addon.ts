@@ -7,7 +7,12 @@ import { PyFloat, type PyInput, type PyValue } from './values.js'
 /** The bridge as native/bridge/bridge.cc exports it; one per environment, all over one interpreter. */
 export interface Bridge {
   configure(pyFloat: typeof PyFloat, onOutput: (pieces: OutputPieces) => void): void
-  start(options: { executable: string; version: string; pythonRoot: string }): Promise<null>
+  start(options: {
+    executable: string
+    version: string
+    pythonRoot: string
+    env: Readonly<Record<string, string>>
+  }): Promise<null>
   call(session: number, method: string, params: PyInput): { id: number; promise: Promise<PyValue> }
   cancel(id: number): void
   release(session: number, model: number): void
@@ -33,10 +38,7 @@ let bridge: Bridge | undefined
  * Throws {@link AddonError} when the addon is absent or does not load, {@link RuntimeConflictError}
  * when the process already runs another libpython.
  */
-export function loadBridge(
-  libpython: string,
-  onOutput: (pieces: OutputPieces) => void,
-): Bridge {
+export function loadBridge(libpython: string, onOutput: (pieces: OutputPieces) => void): Bridge {
   if (bridge !== undefined) return bridge
   const path = addonPath()
   const loader = requireLoader(path)

@@ -17,7 +17,7 @@ import { packageRoot } from './package-root.js'
 import type { CallOptions, PythonRuntime, WorkloadSession, WorkloadSpec } from './python-runtime.js'
 import type { PyInput, PyValue } from './values.js'
 
-/** How long the `exit` event waits for Python to come to rest, in milliseconds. */
+/** Default of {@link EmbeddedRuntimeOptions.exitGraceMs}. */
 const EXIT_GRACE_MS = 2000
 
 /** Session number of the host itself in native calls. */
@@ -30,6 +30,16 @@ export interface EmbeddedRuntimeOptions {
    * else an active or local virtual environment, else the first that fits on `PATH`.
    */
   readonly python?: string | undefined
+  /**
+   * Environment variables for Python, set in this process before Python reads them (`PYTHONHASHSEED`
+   * and its like are read once, at the start). Only the process's first runtime can set them.
+   */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /**
+   * How long the end of the process waits for Python to come to rest and to run its `atexit`
+   * functions, in milliseconds. Default 2000.
+   */
+  readonly exitGraceMs?: number | undefined
 }
 
 /** The Python that this environment has started: what further runtimes get when they name none. */
@@ -75,13 +85,14 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
           'process has one Python. Use the same executable, or a child process',
       )
     }
-    stopAtExit(bridge)
+    stopAtExit(bridge, options.exitGraceMs ?? EXIT_GRACE_MS)
     await settled(
       'start',
       bridge.start({
         executable: python.executable,
         version: python.version,
         pythonRoot: join(packageRoot(), 'python'),
+        env: options.env ?? {},
       }),
     )
     started = python
@@ -95,14 +106,15 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     output.add(this)
   }
 
-  async openWorkload(spec: WorkloadSpec): Promise<WorkloadSession> {
+  async openWorkload(spec: WorkloadSpec, options?: CallOptions): Promise<WorkloadSession> {
     if (this.#closed) throw new RuntimeClosedError('Cannot open a workload: the runtime is closed')
-    const opened = await call(this.#bridge, HOST_SESSION, 'open_workload', {
+    const params = {
       factory: spec.factory,
       config: spec.config ?? null,
       module_search_roots: spec.moduleSearchRoots ?? [],
       env: spec.env ?? {},
-    })
+    }
+    const opened = await call(this.#bridge, HOST_SESSION, 'open_workload', params, options)
     const { session, workload_name: name } = opened as { session: bigint; workload_name: string }
     const opening = new EmbeddedSession(this.#bridge, Number(session), name, (closing) =>
       this.#sessions.delete(closing),
@@ -140,6 +152,10 @@ class EmbeddedSession implements WorkloadSession {
     this.#id = id
     this.workloadName = workloadName
     this.#onClose = onClose
+  }
+
+  get closed(): boolean {
+    return this.#closed
   }
 
   async call(method: string, params: PyInput = null, options: CallOptions = {}): Promise<PyValue> {
@@ -208,16 +224,18 @@ function abortError(method: string, signal: AbortSignal): AbortError {
 }
 
 let stopsAtExit = false
+let exitGraceMs = EXIT_GRACE_MS
 
 /**
  * The `exit` event alone is seen on the natural end, on `process.exit()` and on uncaught errors. A
  * worker's own `exit` says nothing of the process; there the addon's cleanup hook does the same.
  */
-function stopAtExit(bridge: Bridge): void {
+function stopAtExit(bridge: Bridge, graceMs: number): void {
+  exitGraceMs = graceMs
   if (stopsAtExit || !isMainThread) return
   stopsAtExit = true
   process.on('exit', (code) => {
-    bridge.shutDown(EXIT_GRACE_MS, code)
+    bridge.shutDown(exitGraceMs, code)
     output.write(bridge.takeOutput())
     output.flush()
   })

@@ -1,5 +1,4 @@
 import * as errors from '../errors.js'
-import type { PyValue } from './values.js'
 
 /** How a failed call arrives from the bridge, or from a worker: no error object, only facts. */
 export interface CallFailure {
@@ -8,8 +7,6 @@ export interface CallFailure {
   readonly pythonType: string
   readonly traceback: string
   readonly path: string
-  /** What the call answered although it was cancelled. */
-  readonly lateResult?: PyValue
 }
 
 const pythonFailures = {

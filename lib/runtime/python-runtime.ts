@@ -7,7 +7,7 @@ import type { PyInput, PyValue } from './values.js'
  */
 export interface PythonRuntime extends AsyncDisposable {
   /** Imports a workload's factory and calls it with its configuration. */
-  openWorkload(spec: WorkloadSpec): Promise<WorkloadSession>
+  openWorkload(spec: WorkloadSpec, options?: CallOptions): Promise<WorkloadSession>
   /** Closes the runtime's sessions. Later calls fail with `ERR_RUNTIME_CLOSED`. Harmless twice. */
   close(): Promise<void>
 }
@@ -27,6 +27,7 @@ export interface WorkloadSpec {
 /** One workload in a runtime. Calls of all sessions of a runtime run one at a time, in order. */
 export interface WorkloadSession extends AsyncDisposable {
   readonly workloadName: string
+  readonly closed: boolean
   /**
    * Calls a method of the workload protocol (spec section 3.2).
    *

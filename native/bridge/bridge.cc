@@ -19,7 +19,7 @@ uint64_t next_job_id() {
   return ++last;
 }
 
-/// start({executable, version, pythonRoot}): Promise<null>
+/// start({executable, version, pythonRoot, env}): Promise<null>
 Napi::Value start(const Napi::CallbackInfo& info) {
   const Napi::Object given = info[0].As<Napi::Object>();
   const auto text = [&given](const char* name) -> std::string {
@@ -27,8 +27,12 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   };
   auto job = std::make_unique<Job>();
   const Napi::Promise promise = Environment::of(info.Env())->expect(*job);
-  Interpreter::instance().start({text("executable"), text("version"), text("pythonRoot")},
-                                std::move(job));
+  StartOptions options{text("executable"), text("version"), text("pythonRoot"), {}};
+  const Napi::Object env = given.Get("env").As<Napi::Object>();
+  for (const auto& [name, value] : env) {
+    options.env.emplace_back(name.As<Napi::String>(), Napi::Value(value).As<Napi::String>());
+  }
+  Interpreter::instance().start(std::move(options), std::move(job));
   return promise;
 }
 
@@ -45,7 +49,7 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   try {
     job->params = from_javascript(env, environment->intrinsics(), info[2]);
   } catch (const ConversionError& error) {
-    job->outcome = Failure{"ERR_VALUE", error.message, "", "", error.path, {}};
+    job->outcome = Failure{"ERR_VALUE", error.message, "", "", error.path};
     refused = true;
   }
   const Napi::Object result = Napi::Object::New(env);

@@ -14,17 +14,13 @@ struct InstanceData {
   std::shared_ptr<Environment> environment;
 };
 
-Napi::Object failure_object(Napi::Env env, const Intrinsics& intrinsics, const Failure& failure) {
+Napi::Object failure_object(Napi::Env env, const Failure& failure) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("code", failure.code);
   object.Set("message", failure.message);
   object.Set("pythonType", failure.python_type);
   object.Set("traceback", failure.traceback);
   object.Set("path", failure.path);
-  if (failure.late_result) {
-    object.Set("lateResult",
-               Napi::Value(env, to_javascript(env, intrinsics, *failure.late_result)));
-  }
   return object;
 }
 
@@ -81,11 +77,11 @@ void Environment::settle(Job& job) {
       const napi_value result = to_javascript(env_, intrinsics_, std::get<Value>(job.outcome));
       job.deferred->Resolve(result);
     } else {
-      job.deferred->Reject(failure_object(env_, intrinsics_, *failure));
+      job.deferred->Reject(failure_object(env_, *failure));
     }
   } catch (const ConversionError& error) {
-    const Failure refused{"ERR_VALUE", error.message, "", "", error.path, {}};
-    job.deferred->Reject(failure_object(env_, intrinsics_, refused));
+    const Failure refused{"ERR_VALUE", error.message, "", "", error.path};
+    job.deferred->Reject(failure_object(env_, refused));
   }
 }
 

@@ -45,7 +45,7 @@ Failure failure_from_dict(PyObject* dict) {
   const auto field = [dict](const char* name) {
     return utf8(PyDict_GetItemString(dict, name));  // borrowed
   };
-  return {field("code"), field("message"), field("python_type"), field("traceback"), "", {}};
+  return {field("code"), field("message"), field("python_type"), field("traceback"), ""};
 }
 
 }  // namespace
@@ -55,15 +55,14 @@ std::optional<Failure> Host::start(const StartOptions& options) {
     return Failure{"ERR_RUNTIME_CONFLICT",
                    "Cannot start Python: something else in this process already runs one, a second "
                    "copy of torchbed or another package that embeds Python",
-                   "", "", "", {}};
+                   "", "", ""};
   }
   // A PYTHONHOME made for another Python would end the process during initialisation; the
   // executable alone says where its library is.
   unsetenv("PYTHONHOME");
   wchar_t* program = Py_DecodeLocale(options.executable.c_str(), nullptr);
   if (program == nullptr) {
-    return Failure{"ERR_PYTHON_START", "Cannot decode the path " + options.executable, "", "", "",
-                   {}};
+    return Failure{"ERR_PYTHON_START", "Cannot decode the path " + options.executable, "", "", ""};
   }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // Its successor is not in the stable ABI.
@@ -75,7 +74,7 @@ std::optional<Failure> Host::start(const StartOptions& options) {
   if (running.compare(0, options.version.size(), options.version) != 0) {
     return Failure{"ERR_PYTHON_START",
                    "Cannot use Python " + options.version + ": its shared library is Python " + running,
-                   "", "", "", {}};
+                   "", "", ""};
   }
   return import_package(options);
 }
@@ -114,7 +113,7 @@ Outcome Host::dispatch(Job& job) {
     if (succeeded != Py_True) return failure_from_dict(content);
     return from_python(content);
   } catch (const ConversionError& error) {
-    return Failure{"ERR_VALUE", error.message, "", "", error.path, {}};
+    return Failure{"ERR_VALUE", error.message, "", "", error.path};
   } catch (const PythonErrorSet&) {
     const bool cancelled = PyErr_ExceptionMatches(cancelled_.get()) != 0;
     return failure_from_error(cancelled ? "ABORT_ERR" : "ERR_PYTHON_HOST");
@@ -153,7 +152,7 @@ Failure Host::failure_from_error(const char* code) const {
   const std::string text = text_of(exception);
   PyErr_Clear();
   return {code, text.empty() ? type : type + ": " + text, type,
-          exception == nullptr ? "" : format_traceback(exception), "", {}};
+          exception == nullptr ? "" : format_traceback(exception), ""};
 }
 
 }  // namespace torchbed

@@ -18,6 +18,8 @@ struct StartOptions {
   std::string version;
   /// Folder that holds the Python package `torchbed`.
   std::string python_root;
+  /// Environment variables to set before Python reads them; the process shares them.
+  std::vector<std::pair<std::string, std::string>> env;
 };
 
 /// Used by the interpreter thread alone. Except for start(), every member needs the GIL.

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 
 #include "environment.hpp"
@@ -39,7 +40,7 @@ bool start_detached_thread(std::function<void()> body) {
 }
 
 Failure closed_failure() {
-  return {"ERR_RUNTIME_CLOSED", "Python is shutting down in this process", "", "", "", {}};
+  return {"ERR_RUNTIME_CLOSED", "Python is shutting down in this process", "", "", ""};
 }
 
 }  // namespace
@@ -57,9 +58,12 @@ void Interpreter::start(StartOptions options, std::unique_ptr<Job> job) {
     state_ = State::kStarting;
     executable_ = options.executable;
     first_environment_ = job->owner;
+    // Here, where process.env is written too, rather than on the new thread: setenv is not safe
+    // against a getenv on another one.
+    for (const auto& [name, value] : options.env) setenv(name.c_str(), value.c_str(), 1);
     if (!start_detached_thread([this, options = std::move(options)] { run(options); })) {
       state_ = State::kFailed;
-      start_failure_ = Failure{"ERR_PYTHON_START", "Cannot create a thread for Python", "", "", "", {}};
+      start_failure_ = Failure{"ERR_PYTHON_START", "Cannot create a thread for Python", "", "", ""};
     }
   }
   if (state_ == State::kStarting) {
@@ -70,7 +74,7 @@ void Interpreter::start(StartOptions options, std::unique_ptr<Job> job) {
     job->outcome = closed_failure();
   } else if (start_failure_) {
     const Failure& known = *start_failure_;
-    job->outcome = Failure{known.code, known.message, known.python_type, known.traceback, "", {}};
+    job->outcome = Failure{known.code, known.message, known.python_type, known.traceback, ""};
   }
   lock.unlock();
   finish(std::move(job));
@@ -103,7 +107,7 @@ void Interpreter::cancel(uint64_t id) {
   std::unique_ptr<Job> job = std::move(*queued);
   queue_.erase(queued);
   lock.unlock();
-  job->outcome = Failure{"ABORT_ERR", "The call was cancelled before it began", "", "", "", {}};
+  job->outcome = Failure{"ABORT_ERR", "The call was cancelled before it began", "", "", ""};
   finish(std::move(job));
 }
 
@@ -269,16 +273,9 @@ void Interpreter::execute(Job& job) {
   Outcome outcome = host_.dispatch(job);
   const std::lock_guard<std::mutex> lock(mutex_);
   running_ = nullptr;
-  if (job.cancel_requested) {
+  if (auto* failure = std::get_if<Failure>(&outcome); failure != nullptr && job.cancel_requested) {
     // Whatever the hook made of the cancellation, its caller asked for the end and gets that.
-    Failure aborted{"ABORT_ERR", "The call was cancelled", "", "", "", {}};
-    if (auto* failure = std::get_if<Failure>(&outcome)) {
-      aborted.python_type = std::move(failure->python_type);
-      aborted.traceback = std::move(failure->traceback);
-    } else {
-      aborted.late_result = std::move(std::get<Value>(outcome));
-    }
-    outcome = std::move(aborted);
+    failure->code = "ABORT_ERR";
   }
   job.outcome = std::move(outcome);
 }

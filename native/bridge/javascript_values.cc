@@ -106,7 +106,7 @@ class FromJavascript {
 
   /// Refuses what is too deep and what contains itself.
   void enter(napi_value value, const Place& place) {
-    if (place.depth() > kMaxDepth) {
+    if (place.depth() >= kMaxDepth) {
       throw ConversionError("nested deeper than " + std::to_string(kMaxDepth) + " levels", place);
     }
     // Ordinary data is shallow: it is spared the comparisons, and a cycle is met a little later.

@@ -24,8 +24,6 @@ struct Failure {
   std::string traceback;
   /// Place inside a value, for ERR_VALUE.
   std::string path;
-  /// What the call answered although it was cancelled, so that the owner can release it.
-  std::optional<Value> late_result;
 };
 
 using Outcome = std::variant<Value, Failure>;

@@ -224,7 +224,7 @@ class FromPython {
 
   /// Refuses what is too deep and what contains itself.
   void enter(PyObject* object, const Place& place) {
-    if (place.depth() > kMaxDepth) {
+    if (place.depth() >= kMaxDepth) {
       throw ConversionError("nested deeper than " + std::to_string(kMaxDepth) + " levels", place);
     }
     if (std::find(ancestors_.begin(), ancestors_.end(), object) != ancestors_.end()) {

@@ -1,0 +1,11 @@
+/** What the process's exit code says. */
+export const ExitCode = {
+  done: 0,
+  failure: 1,
+  /** The command line or a configuration is wrong; nothing was begun. */
+  badUsage: 2,
+  /** Ctrl-C, as shells write it: 128 + SIGINT. */
+  interrupted: 130,
+  /** 128 + SIGTERM. */
+  terminated: 143,
+} as const

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, CommanderError } from 'commander'
+import { packageRoot } from '../runtime/package-root.js'
+import { ExitCode } from './exit-code.js'
+import { addTrainCommand } from './train/command.js'
+
+const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+  version: string
+}
+
+const program = new Command('torchbed')
+  .description('CPython and PyTorch inside a Node.js process.')
+  .version(version)
+  .showSuggestionAfterError()
+  .showHelpAfterError('Try --help.')
+  .exitOverride()
+addTrainCommand(program)
+
+program.parseAsync().catch((error: unknown) => {
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? ExitCode.done : ExitCode.badUsage
+})

@@ -1,0 +1,87 @@
+"""A workload without torch: its model is a dict, and `batches` say what a window does."""
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+
+class Plain:
+    workload_name = "plain"
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    def runtime_device(self) -> str:
+        return "python-plain"
+
+    def capability_probe(self) -> dict[str, Any]:
+        return {
+            "preferred_backends": ["cpu"],
+            "work_units_per_second": 2.0,
+            "target_window_seconds": 3,
+        }
+
+    def init_model(self, device: str) -> dict[str, Any]:
+        return {"device": device, "steps": 0}
+
+    def train_window(self, state: dict[str, Any], batches: list[dict[str, Any]]) -> Any:
+        for batch in batches:
+            state["steps"] += 1
+            if "payload" in batch:
+                # A test writes what should happen as an expression or a statement.
+                names = {"state": state, "time": time, "sys": sys, "asyncio": asyncio}
+                if "return" in batch["payload"]:
+                    return eval(batch["payload"]["return"], names)
+                exec(batch["payload"]["do"], names)
+        return {"steps": state["steps"], "examples_processed": 10 * len(batches), "loss": 0.5}
+
+    def evaluate(self, state: dict[str, Any], split: Any) -> dict[str, Any]:
+        return {"accuracy": 0.75, "split": json.dumps(split), "steps": state["steps"]}
+
+    def load_model_artifact_path(self, state: dict[str, Any], path: str) -> None:
+        with open(path, encoding="utf-8") as file:
+            state.update(json.load(file))
+
+    def materialize_model_artifact_path(self, state: dict[str, Any], path: str) -> None:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(state, file)
+
+
+class BytesOnly:
+    """The bytes hooks alone."""
+
+    def runtime_device(self) -> str:
+        return "python-plain"
+
+    def capability_probe(self) -> dict[str, Any]:
+        return Plain(None).capability_probe()
+
+    def init_model(self, device: str) -> list[bytes]:
+        return [b""]
+
+    def load_model_artifact(self, state: list[bytes], data: bytes) -> list[bytes]:
+        return [data]
+
+    def materialize_model_artifact(self, state: list[bytes]) -> bytes:
+        return state[0]
+
+
+def create_workload(config: Any) -> Plain:
+    return Plain(config)
+
+
+def create_bytes_only(config: Any) -> BytesOnly:
+    return BytesOnly()
+
+
+def create_nothing(config: Any) -> None:
+    return None
+
+
+def create_failing(config: Any) -> None:
+    raise LookupError("no such dataset")
+
+
+not_callable = 3
