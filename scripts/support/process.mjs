@@ -1,4 +1,5 @@
 /** Run other programs to their end, and take them along when this one is told to stop. */
+import { Buffer } from 'node:buffer'
 import { spawn } from 'node:child_process'
 import { constants, createWriteStream } from 'node:fs'
 import { access, mkdir } from 'node:fs/promises'
@@ -6,14 +7,23 @@ import os from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import process from 'node:process'
 import { finished } from 'node:stream/promises'
+import { setTimeout } from 'node:timers'
 import { ROOT } from './paths.mjs'
+
+/** How long a program that was told to stop may take, in milliseconds. */
+const STOPPING_MS = 5000
 
 const running = new Set()
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => {
-    for (const child of running) child.kill(signal)
-    process.exit(128 + os.constants.signals[signal])
+  process.once(signal, () => {
+    const leave = () => process.exit(128 + os.constants.signals[signal])
+    for (const child of running) {
+      child.once('close', () => running.size === 0 && leave())
+      child.kill(signal)
+    }
+    if (running.size === 0) leave()
+    setTimeout(leave, STOPPING_MS)
   })
 }
 
@@ -39,6 +49,7 @@ export async function run(
     stdio: show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
   })
   running.add(child)
+  child.once('close', () => running.delete(child))
   if (child.pid !== undefined) onStart?.(child.pid)
   const chunks = []
   for (const stream of [child.stdout, child.stderr]) {
@@ -53,9 +64,9 @@ export async function run(
       resolve({ ok: code === 0, ending: signal ? `signal ${signal}` : `exit code ${code}` }),
     )
   })
-  running.delete(child)
+  running.delete(child) // one that never started does not close
   if (file) await finished(file.end())
-  return { ...end, output: chunks.map(String).join('') }
+  return { ...end, output: Buffer.concat(chunks).toString() }
 }
 
 /** The last `count` lines that are not blank. */
