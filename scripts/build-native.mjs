@@ -1,7 +1,7 @@
 /**
  * Build the native libraries: build/Release/torchbed.node and build/Release/torchbed_bridge.so.
  *
- * `node scripts/build-native.mjs [options of cmake-js]`, for instance `--CDTORCHBED_SANITIZE=ON --out build/asan`.
+ * Arguments are passed on to cmake-js, as in `--CDTORCHBED_SANITIZE=ON --out build/asan`.
  * Only what has changed is compiled. Set-up calls the same code when a source has changed.
  */
 import process from 'node:process'

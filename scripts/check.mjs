@@ -1,7 +1,8 @@
 /**
- * Check everything a reviewer would: `npm run check`. With `--fix`, put the formatting right instead: `npm run format`.
+ * Check everything a reviewer would: `npm run check`.
  *
- * Every check runs, whatever the others find. The tests come last, and the sum of them is the last line.
+ * Every check runs, whatever the others find. The tests come last; their sum is the last line.
+ * With `--fix`, put the formatting right instead: `npm run format`.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -75,7 +76,7 @@ if (!fixing) {
   closeWith(sum)
 }
 
-/** Run the checks, a few at a time; print a line for each; return the names of those that failed. */
+/** Run the checks, a few at a time; print a line for each; return the names of the failed. */
 async function runAll(checks) {
   const waiting = [...checks]
   const failures = []

@@ -2,9 +2,10 @@
  * Find the Python that this process is to run, by asking the interpreters themselves.
  *
  * The first of these that fits is chosen: the option `executable`; `TORCHBED_PYTHON`; the active
- * virtual environment; the active conda environment; `.venv` in the working folder; `python3`, `python`
- * and `python3.14` to `python3.11` on `PATH`. To fit, it must be CPython 3.11 or newer with a GIL and a
- * shared library. One that is named (option or `TORCHBED_PYTHON`) must fit; the others may be skipped.
+ * virtual environment; the active conda environment; `.venv` in the working folder; `python3`,
+ * `python` and `python3.14` to `python3.11` on `PATH`. To fit, it must be CPython 3.11 or newer
+ * with a GIL and a shared library. One that is named (option or `TORCHBED_PYTHON`) must fit; the
+ * others may be skipped.
  */
 import { constants } from 'node:fs'
 import { access, realpath, stat } from 'node:fs/promises'
@@ -19,22 +20,22 @@ import {
 import { libpythonCandidates, locateLibpython } from './libpython.js'
 import { runProbe, type ProbeFacts, type ProbeOptions } from './python-probe.js'
 
-/** Oldest supported minor version of Python 3: the stable ABI has had the buffer protocol since 3.11. */
+/** Oldest supported minor version of Python 3: the first whose stable ABI has `Py_buffer`. */
 export const OLDEST_PYTHON_MINOR = 11
 
-/** Newest minor version that is looked for by its own name (`python3.14`); newer ones may be named. */
+/** Newest minor version that is looked for by its own name (`python3.14`). */
 const NEWEST_PYTHON_MINOR = 14
 
 /** An interpreter that fits, as it describes itself. All paths are absolute. */
 export interface ProbedPython {
-  /** `sys.executable`: behind a pyenv shim the real interpreter, in a virtual environment its own path. */
+  /** `sys.executable`: the interpreter behind a pyenv shim; a virtual environment's own path. */
   readonly executable: string
   /** Full version, such as `3.11.7` or `3.14.0rc1`. */
   readonly version: string
   readonly versionInfo: readonly [major: number, minor: number, micro: number]
   /** `sys.prefix`: the virtual environment, where there is one. */
   readonly prefix: string
-  /** `sys.base_prefix`: the installation behind a virtual environment, else the same as `prefix`. */
+  /** `sys.base_prefix`: the installation behind a virtual environment, else `prefix`. */
   readonly basePrefix: string
   /** The shared library to load. */
   readonly libpython: string
@@ -46,7 +47,7 @@ export interface ProbedPython {
 export interface PythonInstallation extends ProbedPython {
   /** Why this one, such as `TORCHBED_PYTHON names it`. */
   readonly chosenBecause: string
-  /** Those that would have been preferred and do not fit; an active environment may be among them. */
+  /** Those that come first and do not fit; an active environment may be among them. */
   readonly skipped: readonly RefusedPython[]
 }
 
@@ -58,16 +59,17 @@ export interface RefusedPython {
 
 /** Options of {@link findPython}. */
 export interface FindPythonOptions extends ProbeOptions {
-  /** The interpreter to use: a path, relative to `cwd`, or a name to look up on `PATH`. Default: search. */
+  /** The interpreter: a path, relative to `cwd`, or a name on `PATH`. Default: search. */
   readonly executable?: string | undefined
 }
 
 /**
  * Choose the Python to run.
  *
- * @throws PythonNotFoundError when none fits (it lists each one tried, with the reason), or when the named
- *   one does not exist, cannot be run or is not CPython
- * @throws PythonTooOldError, PythonFreeThreadedError, PythonSharedLibraryError when the named one is of that kind
+ * @throws PythonNotFoundError when none fits (it lists each one tried, with the reason), or when
+ *   the named one does not exist, cannot be run or is not CPython
+ * @throws PythonTooOldError, PythonFreeThreadedError, PythonSharedLibraryError when the named one
+ *   is of that kind
  */
 export async function findPython(options: FindPythonOptions = {}): Promise<PythonInstallation> {
   const named = namedExecutable(options)
@@ -83,8 +85,9 @@ export async function findPython(options: FindPythonOptions = {}): Promise<Pytho
   }
   const tried = refused.map(({ path, error }) => `\n  ${path}: ${error.message}`).join('')
   throw new PythonNotFoundError(
-    `No usable Python found: torchbed needs CPython 3.${OLDEST_PYTHON_MINOR} or newer with a shared ` +
-      `libpython. Install one (Debian: apt-get install python3 libpython3-dev; uv: uv python install 3.12), ` +
+    `No usable Python found: torchbed needs CPython 3.${OLDEST_PYTHON_MINOR} or newer with a ` +
+      'shared libpython. Install one (Debian and Ubuntu: apt-get install python3 libpython3-dev; ' +
+      'uv: uv python install 3.12), ' +
       'activate its environment, or name it with TORCHBED_PYTHON. ' +
       (refused.length > 0 ? `Tried and refused:${tried}` : 'No interpreter is on PATH.'),
   )
@@ -117,8 +120,9 @@ export async function* searchPythons(
 const probed = new Map<string, Promise<ProbedPython>>()
 
 /**
- * Ask one interpreter what it is, and check that it fits. Answers are kept for the life of the process,
- * per executable, working folder and environment (a pyenv shim heeds both); failures are not kept.
+ * Ask one interpreter what it is, and check that it fits. Answers are kept for the life of the
+ * process, per executable, working folder and environment (a pyenv shim heeds both); failures are
+ * not kept.
  *
  * @param executable path of the interpreter, relative to `cwd`
  * @throws the errors of {@link findPython} for a named interpreter
@@ -164,14 +168,16 @@ function refuseUnfit(path: string, facts: ProbeFacts): void {
   }
   if (major !== 3 || minor < OLDEST_PYTHON_MINOR) {
     throw new PythonTooOldError(
-      `"${path}" is Python ${version}, and torchbed needs 3.${OLDEST_PYTHON_MINOR} or newer. Install a newer ` +
-        'one (pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.12; uv: uv python install 3.12), ' +
+      `"${path}" is Python ${version}, and torchbed needs 3.${OLDEST_PYTHON_MINOR} or newer. ` +
+        'Install a newer one (pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.12; ' +
+        'uv: uv python install 3.12), ' +
         'or name another with TORCHBED_PYTHON or the option "executable".',
     )
   }
   if (facts.freeThreaded) {
     throw new PythonFreeThreadedError(
-      `"${path}" is a free-threaded build of Python ${version}, which the stable ABI does not cover. ` +
+      `"${path}" is a free-threaded build of Python ${version}, ` +
+        'which the stable ABI does not cover. ' +
         `Use the ordinary build (python${major}.${minor} instead of python${major}.${minor}t).`,
     )
   }
@@ -179,8 +185,9 @@ function refuseUnfit(path: string, facts: ProbeFacts): void {
   const rosetta = process.platform === 'darwin' && machine !== null && !isNodeMachine(machine)
   if (pointerBits !== nodeBits || rosetta) {
     throw new PythonSharedLibraryError(
-      `"${path}" is a ${pointerBits}-bit Python${machine === null ? '' : ` for ${machine}`}, and its library ` +
-        `cannot be loaded by a ${process.arch} Node.js. Use a Python and a Node.js of one architecture.`,
+      `"${path}" is a ${pointerBits}-bit Python${machine === null ? '' : ` for ${machine}`}, ` +
+        `and its library cannot be loaded by a ${process.arch} Node.js. ` +
+        'Use a Python and a Node.js of one architecture.',
     )
   }
 }
@@ -194,8 +201,10 @@ function noSharedLibrary(path: string, facts: ProbeFacts): PythonSharedLibraryEr
   const short = `${versionInfo[0]}.${versionInfo[1]}`
   return new PythonSharedLibraryError(
     `"${path}" (Python ${version} in ${prefix}) has no shared libpython; looked for ` +
-      `${libpythonCandidates(facts).join(', ')}. Install it (Debian and Ubuntu: apt-get install libpython${short}; ` +
-      `pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install ${short}; uv: uv python install ${short}), ` +
+      `${libpythonCandidates(facts).join(', ')}. ` +
+      `Install it (Debian and Ubuntu: apt-get install libpython${short}; ` +
+      `pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install ${short}; ` +
+      `uv: uv python install ${short}), ` +
       'or name another Python with TORCHBED_PYTHON or the option "executable".',
   )
 }
@@ -293,7 +302,7 @@ function condaPython(folder: string): string {
   return process.platform === 'win32' ? join(folder, 'python.exe') : environmentPython(folder)
 }
 
-// Folders only: the interpreter of a virtual environment is itself a link, and not the same as its target.
+// Not of the file: a virtual environment's interpreter is itself a link, to another Python.
 async function withoutFolderLinks(path: string): Promise<string> {
   const folder = await realpath(dirname(path)).catch(() => dirname(path))
   return join(folder, basename(path))

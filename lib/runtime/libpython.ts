@@ -13,9 +13,9 @@ export type LibpythonFacts = Pick<
  * Return the absolute path of the shared libpython, or null when there is none.
  *
  * What the running interpreter has loaded comes first, for it cannot be wrong. A statically linked
- * interpreter (Debian, conda) has loaded none, but may ship one all the same: then the build's own names
- * are looked for in the build's own folders. The macOS and Windows places follow CPython's installers
- * and have not been run yet.
+ * interpreter (Debian, conda) has loaded none, but may ship one all the same: then the build's own
+ * names are looked for in the build's own folders. The macOS and Windows places follow CPython's
+ * installers and have not been run yet.
  */
 export async function locateLibpython(facts: LibpythonFacts): Promise<string | null> {
   for (const path of libpythonCandidates(facts)) {

@@ -7,17 +7,18 @@ import { execFile, type ExecFileException } from 'node:child_process'
 import { z } from 'zod'
 import { PythonNotFoundError } from '../errors.js'
 
-/** How long an interpreter may take to answer, in milliseconds. A cold start from a slow disk takes a few seconds. */
+/** Longest wait for an answer, in milliseconds. A cold start from a slow disk takes seconds. */
 export const PROBE_TIMEOUT_MS = 20_000
 
 /** Most output kept of an interpreter, in characters. A real answer has about 1,000. */
 const PROBE_OUTPUT_LIMIT = 256 * 1024
 
-/** Starts the line that carries the answer; a `sitecustomize` may print lines of its own before it. */
+/** Starts the line that carries the answer; a `sitecustomize` may print lines of its own. */
 const ANSWER_MARK = 'torchbed-probe:'
 
-// Runs on every Python from 2.7 on, so that an old one is reported as old and not as broken. Paths are
-// sent as the bytes that the file system holds, read as UTF-8, whatever the locale of the interpreter.
+// Runs on every Python from 2.7 on, so that an old one is reported as old and not as broken. Paths
+// are sent as the bytes that the file system holds, read as UTF-8, whatever the locale of the
+// interpreter.
 const PROBE_PROGRAM = `
 import sys
 sys.path[:] = [p for p in sys.path if p]  # a json.py in the working folder must not be imported
@@ -46,7 +47,10 @@ print('${ANSWER_MARK}' + json.dumps({
     'basePrefix': text(getattr(sys, 'base_prefix', sys.prefix)),
     'mapped': mapped(),
     'config': dict((name, text(sysconfig.get_config_var(name))) for name in names),
-    'includeDirs': [text(sysconfig.get_path('include')), text(sysconfig.get_config_var('INCLUDEPY'))],
+    'includeDirs': [
+        text(sysconfig.get_path('include')),
+        text(sysconfig.get_config_var('INCLUDEPY')),
+    ],
 }))
 `
 
@@ -84,7 +88,7 @@ export type ProbeFacts = z.infer<typeof probeFacts>
 
 /** Where and how an interpreter is run. */
 export interface ProbeOptions {
-  /** Environment of the interpreter; `PYTHON*` variables in it are ignored. Default: `process.env`. */
+  /** Its environment, of which `PYTHON*` variables are ignored. Default: `process.env`. */
   readonly env?: NodeJS.ProcessEnv | undefined
   /** Working folder, which a pyenv shim looks at. Default: the working folder of this process. */
   readonly cwd?: string | undefined
@@ -96,7 +100,8 @@ export interface ProbeOptions {
  * Run `path` once and return what it says of itself.
  *
  * @param path absolute path of an executable file
- * @throws PythonNotFoundError when it cannot be run, fails, takes too long, or does not answer as Python does
+ * @throws PythonNotFoundError when it cannot be run, fails, takes too long, or does not answer as
+ *   Python does
  */
 export async function runProbe(path: string, options: ProbeOptions = {}): Promise<ProbeFacts> {
   const timeoutMs = options.timeoutMs ?? PROBE_TIMEOUT_MS
@@ -120,8 +125,9 @@ export async function runProbe(path: string, options: ProbeOptions = {}): Promis
   const facts = probeFacts.safeParse(parseJson(answer?.slice(ANSWER_MARK.length)))
   if (facts.success) return facts.data
   throw new PythonNotFoundError(
-    `Cannot use "${path}" as Python: it did not answer as Python does (it printed ` +
-      `"${tellingLine(stdout)}"). Name a CPython interpreter with TORCHBED_PYTHON or the option "executable".`,
+    `Cannot use "${path}" as Python: it did not answer as Python does ` +
+      `(it printed "${tellingLine(stdout)}"). ` +
+      'Name a CPython interpreter with TORCHBED_PYTHON or the option "executable".',
     { cause: facts.error },
   )
 }

@@ -1,4 +1,4 @@
-/** build/Release/torchbed.node and torchbed_bridge.so as compiled by cmake-js from CMakeLists.txt. */
+/** build/Release/torchbed.node and torchbed_bridge.so, compiled by cmake-js. */
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -18,8 +18,8 @@ const PRODUCTS = ['torchbed.node', 'torchbed_bridge.so'].map((name) =>
 const TOOLS = ['cmake-js', 'node-addon-api', 'node-api-headers']
 
 /**
- * Build the two libraries unless they are up to date. They use Python's stable ABI, so that any Python's headers
- * will do and a change of the chosen Python needs no new build.
+ * Build the two libraries unless they are up to date. They use Python's stable ABI, so that any
+ * Python's headers will do and a change of the chosen Python needs no new build.
  *
  * @param python the chosen Python, or null
  */
@@ -49,7 +49,8 @@ export async function compileNative(python, args) {
   if (result.ok) result = await cmakeJs('build', all)
   if (!result.ok) {
     const remedy =
-      'read the lines above; if a compiler or a header was updated, delete build/CMakeCache.txt and start again'
+      'read the lines above; if a compiler or a header was updated, delete build/CMakeCache.txt ' +
+      'and start again'
     const cause = ending(`native-${result.command}`, 'cmake-js', result)
     throw new Failure(cause, remedy, lastLines(result.output, 40))
   }
@@ -65,14 +66,16 @@ async function checkTools() {
   if ((await onPath('cmake')) === null) {
     throw new Failure(
       'cmake is not on PATH',
-      'install CMake 3.20 or newer (Debian and Ubuntu: apt-get install cmake; macOS: brew install cmake)',
+      'install CMake 3.20 or newer (Debian and Ubuntu: apt-get install cmake; ' +
+        'macOS: brew install cmake)',
     )
   }
   if (process.platform === 'win32') return
   if (!(await anyOnPath('g++', 'clang++'))) {
     throw new Failure(
       'no C++ compiler is on PATH (neither g++ nor clang++)',
-      'install one (Debian and Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; macOS: xcode-select --install)',
+      'install one (Debian and Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; ' +
+        'macOS: xcode-select --install)',
     )
   }
   if (!(await anyOnPath('ninja', 'make'))) {
@@ -96,13 +99,15 @@ async function findHeaders(python) {
   }
   const version = python?.versionInfo.slice(0, 2).join('.') ?? '3'
   throw new Failure(
-    `Python.h is missing: ${python?.executable ?? 'no Python found'} has no headers, nor has another Python on PATH`,
-    `install them (Debian and Ubuntu: apt-get install python${version}-dev; Fedora: dnf install python3-devel), ` +
+    `Python.h is missing: ${python?.executable ?? 'no Python found'} has no headers, ` +
+      'nor has another Python on PATH',
+    `install them (Debian and Ubuntu: apt-get install python${version}-dev; ` +
+      'Fedora: dnf install python3-devel), ' +
       'or name a Python that has them with TORCHBED_PYTHON',
   )
 }
 
-// CMake refuses a cache that was written for another folder, as in a clone that was moved or copied.
+// CMake refuses a cache that was written for another folder, as in a clone that was moved.
 async function removeForeignCache() {
   const cache = await readFile(join(ROOT, 'build', 'CMakeCache.txt'), 'utf8').catch(() => null)
   const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(cache ?? '')?.[1]

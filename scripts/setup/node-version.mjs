@@ -9,7 +9,8 @@ export async function checkNodeVersion() {
   const { engines } = await readJson(join(ROOT, 'package.json'))
   if (satisfies(process.versions.node, engines.node)) return
   throw new Failure(
-    `Node.js ${process.versions.node} (${process.execPath}) is not supported: package.json asks for ${engines.node}`,
+    `Node.js ${process.versions.node} (${process.execPath}) is not supported: ` +
+      `package.json asks for ${engines.node}`,
     'install a current LTS release of Node.js, and put it first on PATH',
   )
 }

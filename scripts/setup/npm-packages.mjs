@@ -61,9 +61,9 @@ async function npmCommand() {
 function npmFailure(command, result) {
   const { output } = result
   const remedy = /EUSAGE|in sync/.test(output)
-    ? 'package.json and package-lock.json contradict each other: run "npm install" and look at what it changes'
+    ? 'package.json and package-lock.json contradict each other: run "npm install"'
     : /ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNRE|ENETUNREACH|ERR_SOCKET/.test(output)
-      ? 'the package registry cannot be reached: check the network, and proxy and registry of "npm config list"'
+      ? 'the package registry cannot be reached: check the network, and what "npm config list" says'
       : /ENOSPC/.test(output)
         ? 'the disk is full: make room and start again'
         : /EACCES|EPERM/.test(output)

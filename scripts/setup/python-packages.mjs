@@ -41,7 +41,7 @@ export async function installPythonPackages({ python, venv }) {
   if (Object.keys(missing).length === 0) return
   const files = Object.keys(missing)
   if (files.includes('requirements.txt')) warnOfSize()
-  // What a killed pip has half unpacked looks installed to the next: only a new .venv is sound then.
+  // What a killed pip has half unpacked looks installed to the next: only a new .venv is sound.
   if (record.own) await writeJson(VENV_RECORD, { ...record, state: 'unfinished' })
   await step(`Python packages (pip, ${files.join(', ')})`, async () => {
     const result = await pipInstall(files)
@@ -64,9 +64,10 @@ function warnOfSize() {
   const args = process.env.TORCHBED_PIP_ARGS ?? ''
   if (process.platform !== 'linux' || /index|find-links|-i\b|-f\b/.test(args)) return
   note(
-    '  Note: on Linux the public package index serves torch built for CUDA, a download of several GB. For the\n' +
-      '  CPU build (about 200 MB) stop here and start again with the index of CPU wheels that PyTorch\'s "Get Started"\n' +
-      '  page names: TORCHBED_PIP_ARGS="--extra-index-url <that index>". pip\'s own configuration is heeded as well.',
+    '  Note: on Linux the public package index serves torch built for CUDA, several GB to download.\n' +
+      '  For the CPU build (about 200 MB) stop here and start again with the index of CPU wheels on\n' +
+      '  PyTorch\'s page "Get Started": TORCHBED_PIP_ARGS="--extra-index-url <that index>".\n' +
+      "  pip's own configuration is heeded as well.",
   )
 }
 
@@ -94,7 +95,7 @@ async function makeVenv(python) {
     if (result.ok) return
     const short = python.versionInfo.slice(0, 2).join('.')
     const remedy = /ensurepip/.test(result.output)
-      ? `this Python lacks the module ensurepip: install it (Debian and Ubuntu: apt-get install python${short}-venv)`
+      ? `this Python has no ensurepip: install it (Debian: apt-get install python${short}-venv)`
       : 'read the lines above, or name another Python with TORCHBED_PYTHON'
     throw new Failure(ending('venv', 'python -m venv', result), remedy, lastLines(result.output))
   })
@@ -117,8 +118,8 @@ function pipFailure(python, result) {
   }
   if (unreachable.test(output)) {
     remedies.push(
-      'the package index cannot be reached: check the network and the proxy, or name an index or a folder of ' +
-        'wheels, as in TORCHBED_PIP_ARGS="--no-index --find-links FOLDER"',
+      'the package index cannot be reached: check the network and the proxy, or name an index ' +
+        'or a folder of wheels, as in TORCHBED_PIP_ARGS="--no-index --find-links FOLDER"',
     )
   }
   const lacking = /No matching distribution found for ([\w-]+)|Cannot install ([\w-]+)/.exec(output)
@@ -128,8 +129,8 @@ function pipFailure(python, result) {
         ? ''
         : ', or do without torch (TORCHBED_WITHOUT_TORCH=1; the tests that need it are skipped)'
     remedies.push(
-      `pip finds no ${lacking[1] ?? lacking[2]} for Python ${python.version} on this platform: name another Python ` +
-        `with TORCHBED_PYTHON${without}`,
+      `pip finds no ${lacking[1] ?? lacking[2]} for Python ${python.version} on this platform: ` +
+        `name another Python with TORCHBED_PYTHON${without}`,
     )
   }
   if (/No space left/.test(output)) {

@@ -17,8 +17,8 @@ export function loadFindPython() {
 /**
  * Choose the Python.
  *
- * @returns `python`: the interpreter; `venv`: `keep`, or `make` when .venv is absent, broken, half-made or
- *   belongs to a Python other than the one that TORCHBED_PYTHON names
+ * @returns `python`: the interpreter; `venv`: `keep`, or `make` when .venv is absent, broken,
+ *   half-made or belongs to a Python other than the one that TORCHBED_PYTHON names
  */
 export async function choosePython() {
   const { findPython } = await loadFindPython()

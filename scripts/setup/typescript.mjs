@@ -32,7 +32,8 @@ export async function compileTypeScript() {
   // The time tells whether someone has compiled other sources since.
   if (complete && stamp?.key === key && stamp.time === (await changeTime(BUILD_INFO))) return
   await step('TypeScript (tsc)', async () => {
-    if (!complete) await rm(BUILD_INFO, { force: true }) // else tsc believes that nothing is missing
+    // With it, tsc would believe that nothing is missing.
+    if (!complete) await rm(BUILD_INFO, { force: true })
     const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
     const result = await runLogged('tsc', process.execPath, [compiler, '-p', 'tsconfig.json'])
     if (!result.ok) {

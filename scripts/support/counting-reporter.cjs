@@ -1,5 +1,5 @@
 /* global process */
-/** Mocha's spec reporter, which also leaves the counts in the file that TORCHBED_TEST_COUNTS names. */
+/** Mocha's spec reporter; leaves the counts in the file that TORCHBED_TEST_COUNTS names. */
 const { writeFileSync } = require('node:fs')
 const { reporters, Runner } = require('mocha')
 

@@ -18,9 +18,8 @@ export class Failure extends Error {
 export function reportFailure(activity, error) {
   const write = (text) => process.stderr.write(`${text}\n`)
   if (!(error instanceof Failure)) {
-    write(
-      `\n${activity} failed: ${error?.code?.startsWith?.('ERR_PYTHON') ? error.message : error?.stack}`,
-    )
+    const isPlain = error?.code?.startsWith?.('ERR_PYTHON') // says itself what to do
+    write(`\n${activity} failed: ${isPlain ? error.message : error?.stack}`)
     return
   }
   if (error.details) write(`\n${error.details.replace(/^/gm, '    ')}`)

@@ -32,10 +32,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  *
  * @param {string} command
  * @param {string[]} args
- * @param {object} options `env`: added to this process's own (undefined removes); `cwd`: default the clone;
- *   `log`: file that receives the output; `show`: pass the output on as it comes; `onStart`: told the pid
- * @returns {Promise<{ok: boolean, ending: string, output: string}>} `ending` says how it ended, such as
- *   `exit code 1`; `output` is stdout and stderr together, empty when shown
+ * @param {object} options `env`: added to this process's own (undefined removes); `cwd`: default
+ *   the clone; `log`: file that receives the output; `show`: pass the output on as it comes;
+ *   `onStart`: told the pid
+ * @returns {Promise<{ok: boolean, ending: string, output: string}>} `ending` says how it ended,
+ *   such as `exit code 1`; `output` is stdout and stderr together, empty when shown
  */
 export async function run(
   command,

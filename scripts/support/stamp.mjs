@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import process from 'node:process'
 import { ROOT, SETUP_FOLDER } from './paths.mjs'
 
-/** Files below the given files and folders of the clone that `accept` takes, sorted; absent ones are left out. */
+/** The files that `accept` takes among the named files and all below the named folders, sorted. */
 export async function filesBelow(names, accept = () => true) {
   const found = []
   for (const name of names) {

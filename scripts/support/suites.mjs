@@ -38,7 +38,7 @@ export function closeWith({ passed, failed, skipped }) {
 /**
  * Run mocha on the compiled tests.
  *
- * @param {string[]} args further arguments; a test file among them (`test/a/b.test.ts`) replaces the default set
+ * @param {string[]} args further arguments; test files among them (`test/a/b.test.ts`) replace all
  * @returns {Promise<{passed: number, failed: number, skipped: number, complaint?: string}>}
  */
 async function runMocha(args) {
@@ -67,7 +67,7 @@ async function runPytest(targets) {
   return judge('pytest', ending, await readJunit(counts))
 }
 
-// Tests run with the packages of .venv, also when TORCHBED_PYTHON names the Python that .venv is made from.
+// TORCHBED_PYTHON may name the Python that .venv was made from: it has no torch, .venv has.
 function testEnvironment() {
   return { TORCHBED_PYTHON: VENV_PYTHON, PYTHONHOME: undefined, PYTHONPATH: undefined }
 }

@@ -61,7 +61,7 @@ describe('finding Python', function () {
       })
     }
 
-    it('finds the library of an interpreter that is linked statically, as Debian has it', async function () {
+    it('finds the library of an interpreter that is linked statically', async function () {
       for (const name of (process.env.PATH ?? '').split(delimiter)) {
         for await (const found of searchPythons({ env: bare(name) })) {
           if ('error' in found) continue
@@ -76,7 +76,7 @@ describe('finding Python', function () {
       this.skip()
     })
 
-    it('keeps the path of a virtual environment and takes library and headers from its base', async () => {
+    it('keeps the path of a virtual environment and takes the library of its base', async () => {
       const executable = await folder.virtualEnvironment('env', real)
       const [found, base] = [await probePython(executable), await probePython(real)]
       assert.equal(found.executable, executable)
@@ -131,7 +131,7 @@ describe('finding Python', function () {
   })
 
   describe('which interpreter it chooses', () => {
-    it('takes the option before TORCHBED_PYTHON, and that before an active environment', async () => {
+    it('takes the option before TORCHBED_PYTHON before an active environment', async () => {
       const active = await folder.virtualEnvironment('active', real)
       const [byOption, byVariable] = [
         await folder.virtualEnvironment('option', real),
@@ -285,7 +285,8 @@ describe('finding Python', function () {
       await assert.rejects(findPython({ executable }), {
         name: 'PythonNotFoundError',
         message:
-          `Cannot use "${executable}" as Python: it ended with exit code 1, saying "no such version". ` +
+          `Cannot use "${executable}" as Python: ` +
+          'it ended with exit code 1, saying "no such version". ' +
           'Name a working CPython with TORCHBED_PYTHON or the option "executable".',
       })
     })

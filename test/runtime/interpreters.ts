@@ -1,4 +1,4 @@
-/** The Pythons of this machine for the tests: real interpreters, and scripts that stand before them. */
+/** The Pythons of this machine: real interpreters, and scripts that stand before them. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -59,7 +59,7 @@ export class Folder {
     return path
   }
 
-  /** A script that runs the real `executable`, after Python statements that change what it says of itself. */
+  /** A script that runs the real `executable` after `statements`, which change its answers. */
   async altered(name: string, executable: string, statements: string): Promise<string> {
     const preamble = await this.write(
       `${name}.py`,
