@@ -70,11 +70,13 @@ export class TorchProject implements AsyncDisposable {
     config: TorchRuntimeConfig,
     options: TorchProjectOptions = {},
   ): Promise<TorchProject> {
-    const ownRuntime =
-      options.runtime === undefined
-        ? await EmbeddedRuntime.start({ python: config.python_executable, env: config.env })
-        : undefined
-    const runtime = options.runtime ?? (ownRuntime)
+    let ownRuntime: PythonRuntime | undefined
+    const runtime =
+      options.runtime ??
+      (ownRuntime = await EmbeddedRuntime.start({
+        python: config.python_executable,
+        env: config.env,
+      }))
     try {
       const spec = {
         factory: config.workload_factory,

@@ -285,10 +285,12 @@ void Interpreter::finish(std::unique_ptr<Job> job) {
   owner->deliver(std::move(job));
 }
 
-/// Runs Python's atexit functions and keeps the GIL for good, so that no other Python thread can run
-/// while the process ends.
+/// Runs Python's atexit functions and waits for the end of the process. When no other Python thread
+/// is alive the GIL is given back, because torch's static destructors take it; otherwise it is kept,
+/// so that those threads stand still until the exit handler leaves by _exit().
 void Interpreter::park() {
   const bool quiet = host_.shut_down();
+  if (quiet) PyEval_SaveThread();
   std::unique_lock<std::mutex> lock(mutex_);
   quiet_ = quiet;
   parked_ = true;
