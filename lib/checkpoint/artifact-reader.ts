@@ -1,0 +1,114 @@
+/** Puts artifacts together from their chunks, verifying every byte (spec section 9.3). */
+
+import { constants } from 'node:buffer'
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+import { writeStreamAtomic } from '../files/atomic-write.js'
+import type { ArtifactDescriptor, ChunkDescriptor } from '../schema/index.js'
+import { throwIfAborted, type OperationOptions } from './abort.js'
+import type { ChunkFiles, Durability } from './chunk-files.js'
+import { checkArtifactDescriptor, checkChunkDescriptor } from './descriptor.js'
+import { ArtifactLengthMismatchError, ArtifactRootHashMismatchError } from './errors.js'
+import { withIo } from './files.js'
+import { ContentHash } from './hashing.js'
+
+export class ArtifactReader {
+  readonly #chunks: ChunkFiles
+  readonly #durability: Durability
+
+  constructor(chunks: ChunkFiles, durability: Durability) {
+    this.#chunks = chunks
+    this.#durability = durability
+  }
+
+  async chunkBytes(chunk: ChunkDescriptor, options: OperationOptions): Promise<Uint8Array> {
+    checkChunkDescriptor(chunk)
+    return withIo(`load chunk ${chunk.chunk_id}`, async () => {
+      await this.#chunks.requireSize(chunk)
+      const bytes = new Uint8Array(chunk.length_bytes)
+      await this.#chunks.readInto(chunk, bytes, [], options)
+      return bytes
+    })
+  }
+
+  /** Into an ArrayBuffer of its own, allocated once every chunk is known to be there. */
+  async bytes(descriptor: ArtifactDescriptor, options: OperationOptions): Promise<Uint8Array> {
+    checkArtifactDescriptor(descriptor)
+    const { artifact_id, bytes_len, chunks } = descriptor
+    if (bytes_len > constants.MAX_LENGTH) {
+      throw new ArtifactLengthMismatchError(artifact_id, constants.MAX_LENGTH, bytes_len)
+    }
+    return withIo(`load artifact ${artifact_id}`, async () => {
+      await this.requireChunks(descriptor, options)
+      const bytes = new Uint8Array(bytes_len)
+      const rootHash = new ContentHash()
+      for (const chunk of chunks) {
+        const { offset_bytes, length_bytes } = chunk
+        const target = bytes.subarray(offset_bytes, offset_bytes + length_bytes)
+        await this.#chunks.readInto(chunk, target, [rootHash], options)
+      }
+      checkRootHash(descriptor, rootHash)
+      return bytes
+    })
+  }
+
+  /** Into a file, which appears, or is replaced, once everything is verified. */
+  async file(
+    descriptor: ArtifactDescriptor,
+    path: string,
+    options: OperationOptions,
+  ): Promise<void> {
+    checkArtifactDescriptor(descriptor)
+    const { signal } = options
+    const action = `write artifact ${descriptor.artifact_id} to ${JSON.stringify(path)}`
+    await withIo(action, async () => {
+      await this.requireChunks(descriptor, options)
+      await mkdir(dirname(path), { recursive: true })
+      await writeStreamAtomic(path, this.#verifiedChunks(descriptor, options), {
+        sync: this.#durability,
+        ...(signal && { signal }),
+      })
+    })
+  }
+
+  /** Throws unless every chunk is there in the right length. */
+  async requireChunks({ chunks }: ArtifactDescriptor, { signal }: OperationOptions): Promise<void> {
+    for (const chunk of chunks) {
+      throwIfAborted(signal, 'look for the chunks of an artifact')
+      await this.#chunks.requireSize(chunk)
+    }
+  }
+
+  /** Throws unless every byte is right. */
+  async verify(descriptor: ArtifactDescriptor, options: OperationOptions): Promise<void> {
+    const chunks = this.#verifiedChunks(descriptor, options)
+    while ((await chunks.next()).done !== true) continue
+  }
+
+  /** The chunks in order, each in the same buffer; throws after the last one when the root hash is wrong. */
+  async *#verifiedChunks(
+    descriptor: ArtifactDescriptor,
+    options: OperationOptions,
+  ): AsyncGenerator<Uint8Array> {
+    let longest = 0
+    for (const { length_bytes } of descriptor.chunks) longest = Math.max(longest, length_bytes)
+    const buffer = Buffer.allocUnsafeSlow(longest)
+    const rootHash = new ContentHash()
+    for (const chunk of descriptor.chunks) {
+      const bytes = buffer.subarray(0, chunk.length_bytes)
+      await this.#chunks.readInto(chunk, bytes, [rootHash], options)
+      yield bytes
+    }
+    checkRootHash(descriptor, rootHash)
+  }
+}
+
+/** Ends the hash of all bytes and compares it with the descriptor. */
+export function checkRootHash(
+  { artifact_id, root_hash }: ArtifactDescriptor,
+  hash: ContentHash,
+): void {
+  const found = hash.contentId()
+  if (found !== root_hash) throw new ArtifactRootHashMismatchError(artifact_id, root_hash, found)
+}

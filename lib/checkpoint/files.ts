@@ -1,0 +1,104 @@
+/** Reading the files of a store, with typed errors. */
+
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
+
+import { ConfigError, TorchbedError } from '../errors.js'
+import { MAX_JSON_BYTES, type Codec } from '../schema/index.js'
+import { READ_BUFFER_BYTES } from './constants.js'
+import { CheckpointIoError, InvalidRecordError } from './errors.js'
+
+/**
+ * Runs something that uses the file system and makes its errors typed. Other errors pass as they are.
+ *
+ * @param action completes "cannot …"
+ */
+export async function withIo<T>(action: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error instanceof TorchbedError || !isSystemError(error)) throw error
+    throw new CheckpointIoError(action, error)
+  }
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error
+}
+
+/** Whether an error says that there is no such file: ENOENT, or a name that is too long to exist. */
+export function isMissing(error: unknown): boolean {
+  return isSystemError(error) && (error.code === 'ENOENT' || error.code === 'ENAMETOOLONG')
+}
+
+/** Size in bytes of a regular file; undefined when there is none. */
+export async function fileSize(path: string): Promise<number | undefined> {
+  try {
+    const found = await stat(path)
+    return found.isFile() ? found.size : undefined
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+/** Makes folders, and those above them. */
+export async function makeFolders(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) await mkdir(folder, { recursive: true })
+}
+
+/** The names in a folder, sorted; none when there is no such folder. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort()
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+/** A file's bytes, piece by piece in one buffer: a piece changes when the next one is asked for. */
+export async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path, constants.O_RDONLY)
+  try {
+    const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length)
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** Whether a file holds exactly these bytes. */
+export async function fileHolds(path: string, bytes: Uint8Array): Promise<boolean> {
+  if ((await fileSize(path)) !== bytes.byteLength) return false
+  let at = 0
+  for await (const piece of readPieces(path)) {
+    if (Buffer.compare(piece, bytes.subarray(at, at + piece.byteLength)) !== 0) return false
+    at += piece.byteLength
+  }
+  return at === bytes.byteLength
+}
+
+/**
+ * A record from a JSON file; undefined when there is no file.
+ *
+ * @throws InvalidRecordError when the file is too large, is not JSON, or does not fit the record
+ */
+export async function readRecord<T>(path: string, codec: Codec<T>): Promise<T | undefined> {
+  try {
+    const size = await fileSize(path)
+    if (size === undefined) return undefined
+    if (size > MAX_JSON_BYTES) {
+      throw new InvalidRecordError(path, `${size} bytes exceed the limit of ${MAX_JSON_BYTES}`)
+    }
+    return codec.fromJson(await readFile(path))
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    if (!(error instanceof ConfigError)) throw error
+    throw new InvalidRecordError(path, error.message, { cause: error })
+  }
+}
