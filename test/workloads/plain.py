@@ -85,3 +85,31 @@ def create_failing(config: Any) -> None:
 
 
 not_callable = 3
+
+
+class Large(Plain):
+    """Its artifact has as many bytes as the configuration says."""
+
+    def materialize_model_artifact_path(self, state: dict[str, Any], path: str) -> None:
+        with open(path, "wb") as file:
+            file.write(bytes(self.config))
+
+
+def create_large(config: int) -> Large:
+    return Large(config)
+
+
+class Interruptible(Plain):
+    """Runs a statement instead of training, once it has trained some windows."""
+
+    windows = 0
+
+    def train_window(self, state: dict[str, Any], batches: list[dict[str, Any]]) -> Any:
+        self.windows += 1
+        if self.windows > self.config["after"]:
+            exec(self.config["statement"], {"time": time})
+        return super().train_window(state, batches)
+
+
+def create_interruptible(config: dict[str, Any]) -> Interruptible:
+    return Interruptible(config)

@@ -1,0 +1,205 @@
+/** `torchbed train` as a user runs it. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { jsonEvents, torchbed } from '../support/cli.js'
+import { workloadRoot } from '../support/workloads.js'
+
+describe('torchbed train', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'torchbed trän '))
+    await mkdir(join(folder, 'shards'))
+    for (const name of ['00000', '00001', '00002']) {
+      await writeFile(join(folder, 'shards', `${name}.safetensors`), '12345678')
+    }
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  async function config(changes: Record<string, unknown> = {}): Promise<string> {
+    const path = join(folder, 'config.json')
+    const content = {
+      runtime: { module_search_roots: [workloadRoot], workload_factory: 'plain:create_workload' },
+      dataset: { root: 'shards', microshards_per_batch: 2 },
+      training: { windows: 3, evaluation_split: 'Test' },
+      ...changes,
+    }
+    await writeFile(path, JSON.stringify(content))
+    return path
+  }
+
+  const out = () => join(folder, 'out')
+
+  it('trains, evaluates and keeps the artifact and a report', async () => {
+    const end = await torchbed(['train', await config(), '--out', out(), '--json'])
+    assert.equal(end.code, 0, end.stderr + end.stdout)
+    const events = jsonEvents(end.stdout)
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      [
+        'start',
+        ...Array.from({ length: 3 }, () => ['window', 'evaluation', 'artifact']).flat(),
+        'summary',
+      ],
+    )
+    const summary = events.at(-1) as Record<string, number | string>
+    assert.equal(summary.accuracy, 0.75)
+    assert.ok(Number(summary.loopDelayP99Ms) >= 0)
+    assert.ok(Number(summary.idleLoopDelayP99Ms) >= 0)
+    // Six steps: two batches of two and one shard, in each of three windows.
+    const artifact = JSON.parse(await readFile(join(out(), 'model.safetensors'), 'utf8')) as object
+    assert.deepEqual(artifact, { device: 'python-plain', steps: 6 })
+    const report = JSON.parse(await readFile(join(out(), 'report.json'), 'utf8')) as {
+      history: unknown[]
+    }
+    assert.equal(report.history.length, 3)
+    assert.match(await readFile(join(out(), 'curve.svg'), 'utf8'), /^<svg .*<\/svg>\n$/s)
+    assert.deepEqual(readdirSync(out()).sort(), ['curve.svg', 'model.safetensors', 'report.json'])
+  })
+
+  it('shows a table for people, and a line a window where there is no terminal', async () => {
+    const end = await torchbed(['train', await config(), '--out', out()])
+    assert.equal(end.code, 0, end.stderr)
+    assert.match(end.stdout, /held-out accuracy +0\.7500\n/)
+    assert.match(end.stderr, /window 3\/3 {2}loss 0\.5000/)
+  })
+
+  describe('bad usage', () => {
+    async function refused(args: string[], message: RegExp, code = 2): Promise<void> {
+      const end = await torchbed(args)
+      assert.equal(end.code, code, end.stderr)
+      assert.match(end.stderr, message)
+      assert.doesNotMatch(end.stderr, /at async|node:internal/)
+    }
+
+    it('without a config file is explained', () => refused(['train'], /missing required argument/))
+
+    it('with a misspelt option suggests the right one', () =>
+      refused(['train', 'x.json', '--jsno'], /Did you mean --json\?/))
+
+    it('with a misspelt command suggests the right one', () =>
+      refused(['trian'], /Did you mean train\?/))
+
+    it('with a config file that is not there names it', () =>
+      refused(['train', join(folder, 'none.json')], /ERR_CONFIG: .*none\.json.*no such file/s))
+
+    it('with a config that is no JSON says so', async () => {
+      const path = join(folder, 'broken.json')
+      await writeFile(path, '{"runtime": ')
+      await refused(['train', path], /ERR_CONFIG/)
+    })
+
+    it('with wrong types lists every problem with its path', async () => {
+      const path = await config({
+        runtime: { workload_factory: 3, env: { A: 1 } },
+        dataset: {},
+        training: { windows: 1.5, evaluation_split: 'Tset' },
+      })
+      const end = await torchbed(['train', path])
+      assert.equal(end.code, 2)
+      const places = [
+        'runtime.workload_factory',
+        'runtime.env.A',
+        'dataset.root',
+        'training.windows',
+        'training.evaluation_split',
+      ]
+      for (const place of places) assert.ok(end.stderr.includes(`${place}: `), end.stderr)
+    })
+
+    it('with a folder of shards that is not there says what to run', async () => {
+      const path = await config({ dataset: { root: 'elsewhere' } })
+      await refused(['train', path, '--out', out()], /elsewhere.*prepare script/s)
+    })
+
+    it('with an output folder that cannot be written says so before training', async () => {
+      await writeFile(join(folder, 'file'), '')
+      await refused(
+        ['train', await config(), '--out', join(folder, 'file', 'out')],
+        /ERR_CONFIG: Cannot write to .*--out/s,
+      )
+    })
+  })
+
+  it('ends with 1 and the Python traceback when a hook raises', async () => {
+    const path = await config({
+      runtime: { module_search_roots: [workloadRoot], workload_factory: 'plain:create_failing' },
+    })
+    const end = await torchbed(['train', path, '--out', out()])
+    assert.equal(end.code, 1)
+    assert.match(end.stderr, /ERR_WORKLOAD_IMPORT: .*no such dataset/s)
+    assert.match(end.stderr, /plain\.py/)
+  })
+
+  it('leaves no half-written artifact when the disk is full', async function () {
+    const disk = join(folder, 'disk')
+    await mkdir(disk)
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], { stdio: 'ignore' })
+    } catch {
+      return this.skip() // Mounting is for root on Linux.
+    }
+    try {
+      const runtime = {
+        module_search_roots: [workloadRoot],
+        workload_factory: 'plain:create_large',
+        workload_config: 200_000,
+      }
+      const end = await torchbed(['train', await config({ runtime }), '--out', disk, '--json'])
+      assert.equal(end.code, 1, end.stdout)
+      const error = jsonEvents(end.stdout).at(-1) as { code: string; message: string }
+      assert.equal(error.code, 'ERR_HOOK_RAISED')
+      assert.match(error.message, /No space left on device/)
+      assert.deepEqual(readdirSync(disk), [])
+    } finally {
+      execFileSync('umount', [disk])
+    }
+  })
+
+  describe('Ctrl-C', () => {
+    async function interrupted(statement: string, afterWindow: number, signal: NodeJS.Signals) {
+      const runtime = {
+        module_search_roots: [workloadRoot],
+        workload_factory: 'plain:create_interruptible',
+        workload_config: { statement, after: afterWindow },
+      }
+      let sent = 0
+      const end = await torchbed(['train', await config({ runtime }), '--out', out(), '--json'], {
+        onStdout: (stdout, child) => {
+          if (sent !== 0 || !stdout.includes(`"event":"artifact","window":${afterWindow}`)) return
+          sent = performance.now()
+          setTimeout(() => child.kill(signal), 100)
+        },
+      })
+      return { ...end, ms: performance.now() - sent - 100 }
+    }
+
+    it('stops within two seconds, exits with 130 and keeps the last complete artifact', async () => {
+      const end = await interrupted('while True: pass', 1, 'SIGINT')
+      assert.equal(end.code, 130, end.stderr)
+      assert.ok(end.ms < 2000, `${end.ms} ms`)
+      const last = jsonEvents(end.stdout).at(-1)
+      const artifact = join(out(), 'model.safetensors')
+      assert.equal(last?.event, 'interrupted')
+      assert.equal(last.window, 1)
+      assert.ok(String(last.artifact).endsWith('model.safetensors'))
+      assert.ok(existsSync(artifact))
+      assert.equal((JSON.parse(readFileSync(artifact, 'utf8')) as { steps: number }).steps, 2)
+    })
+
+    it('stops within two seconds inside a long C call too', async () => {
+      const end = await interrupted('time.sleep(30)', 2, 'SIGINT')
+      assert.equal(end.code, 130, end.stderr)
+      assert.ok(end.ms < 2000, `${end.ms} ms`)
+      assert.equal(jsonEvents(end.stdout).at(-1)?.window, 2)
+    })
+
+    it('has its own exit code for SIGTERM', async () => {
+      const end = await interrupted('while True: pass', 1, 'SIGTERM')
+      assert.equal(end.code, 143, end.stderr)
+    })
+  })
+})
