@@ -1,5 +1,6 @@
 /** Data: registration, plan, lease, shard cache, pipelines and receipts (spec section 8). */
 
+export { cachedMicroshardGroup, microEpoch } from './batches.js'
 export {
   DEFAULT_LEASE_PLANNER_CONFIG,
   DEFAULT_MICROSHARD_PLANNER_CONFIG,
@@ -18,10 +19,31 @@ export {
   processedCounts,
   type ProcessedCounts,
 } from './data-receipt-builder.js'
+export type { HttpTimeouts } from './download.js'
 export * from './errors.js'
+export { fetchEntry, fromMicroshards } from './fetch-manifest.js'
 export { LeaseCache } from './lease-cache.js'
 export { LeasePlanner, type LeasePlannerOptions, type LeaseRequest } from './lease-planner.js'
+export { checkLocator, shardFileName } from './locator.js'
 export { MicroShardPlanner } from './micro-shard-planner.js'
+export {
+  customPipeline,
+  generatedDatasetPipeline,
+  indexedDatasetPipeline,
+  microEpochPipeline,
+  SHARDED_PIPELINE_NAME,
+  shardedDataPipeline,
+  type CustomPipeline,
+  type LeaseDataPipeline,
+  type PayloadFunction,
+} from './pipelines.js'
 export { localUpstreamRoot, plan, registration } from './registration.js'
 export { ShardAwareSampler } from './shard-aware-sampler.js'
+export { ShardCache, type ShardCacheOptions } from './shard-cache.js'
 export type { AbortOptions } from './time-slices.js'
+export {
+  openUpstream,
+  type ReadManifestOptions,
+  type ShardUpstream,
+  type UpstreamManifest,
+} from './upstream.js'
