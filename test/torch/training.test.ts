@@ -1,0 +1,191 @@
+/** Real PyTorch in this process: the digits example's workload, unchanged, and others. */
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import {
+  AbortError,
+  EmbeddedRuntime,
+  findPython,
+  HookRaisedError,
+  MetricValueError,
+  TorchProject,
+  type PythonBatchRef,
+} from '../../lib/index.js'
+import { example, jsonEvents, torchbed } from '../support/cli.js'
+import { withTorch, workloadRoot } from '../support/workloads.js'
+
+/** Each imports torch anew; TORCHBED_FULL=1 repeats them often enough to meet rare races. */
+const EXITS = process.env.TORCHBED_FULL === '1' ? 20 : 4
+
+const library = import.meta.resolve('../../lib/index.js')
+
+;(withTorch ? describe : describe.skip)('training with PyTorch', () => {
+  let folder: string
+  let data: string
+  let batches: PythonBatchRef[]
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'torchbed-'))
+    data = join(folder, 'data')
+    const { executable } = await findPython()
+    const prepare = example('digits', 'prepare.py')
+    await promisify(execFile)(executable, [prepare, '--out', data])
+    batches = await batchesOf(join(data, 'train'))
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  async function batchesOf(root: string): Promise<PythonBatchRef[]> {
+    const names = (await readdir(root)).filter((name) => name.endsWith('.safetensors')).sort()
+    return names.map((name, ordinal) => ({
+      kind: 'cached_microshard_group',
+      shard_paths: [join(root, name)],
+      microshard_ids: [name],
+      ordinals: [ordinal],
+      bytes_len: 1,
+    }))
+  }
+
+  const digits = () => ({
+    workload_factory: 'digits_workload:create_workload',
+    module_search_roots: [example('digits')],
+    workload_config: { train_root: join(data, 'train'), test_root: join(data, 'test') },
+  })
+
+  it('runs a workload with the hooks of the specification alone, unchanged', async () => {
+    const source = await readFile(example('digits', 'digits_workload.py'), 'utf8')
+    assert.doesNotMatch(source, /^(import|from) torchbed/m)
+    await using project = await TorchProject.open(digits())
+    await using model = await project.initModel()
+    let accuracy = 0
+    for (let window = 0; window < 4; window++) {
+      await project.trainWindow(model, batches)
+      accuracy = (await project.evaluate(model, 'Test')).accuracy as number
+    }
+    assert.ok(accuracy >= 0.95, `accuracy ${accuracy}`)
+
+    await using loaded = await project.initModel()
+    const path = join(folder, 'model.safetensors')
+    await project.materializeModelArtifactFile(model, path)
+    await project.loadModelArtifactFile(loaded, path)
+    assert.equal((await project.evaluate(loaded, 'Test')).accuracy, accuracy)
+  })
+
+  it('runs a DataLoader with two worker processes', async () => {
+    await using project = await TorchProject.open({
+      workload_factory: 'loading:create_workload',
+      module_search_roots: [workloadRoot],
+    })
+    await using model = await project.initModel()
+    const metrics = await project.trainWindow(model, batches.slice(0, 2))
+    assert.equal(metrics.examples_processed, 180n)
+  })
+
+  it('refuses a metric that is a tensor, with a remedy', async () => {
+    await using project = await TorchProject.open({
+      workload_factory: 'loading:create_workload',
+      module_search_roots: [workloadRoot],
+    })
+    await using model = await project.initModel()
+    await assert.rejects(project.evaluate(model, 'Test'), (error: unknown) => {
+      assert.ok(error instanceof MetricValueError)
+      assert.match(error.message, /unsupported metric value .*loss.*\.item\(\)/s)
+      return true
+    })
+  })
+
+  for (const [title, damage] of [
+    ['truncated', (bytes: Buffer) => bytes.subarray(0, 100)],
+    ['corrupt', (bytes: Buffer) => Buffer.from(bytes).fill(0xff, 8, 40)],
+    ['empty', () => Buffer.alloc(0)],
+  ] as const) {
+    it(`makes a typed error of a ${title} shard, and trains on afterwards`, async () => {
+      await using project = await TorchProject.open(digits())
+      await using model = await project.initModel()
+      const good = batches[0]!
+      assert.ok(good.kind === 'cached_microshard_group')
+      const path = join(folder, `${title}.safetensors`)
+      await writeFile(path, damage(await readFile(good.shard_paths[0]!)))
+      await assert.rejects(
+        project.trainWindow(model, [{ ...good, shard_paths: [path] }]),
+        HookRaisedError,
+      )
+      assert.ok(await project.trainWindow(model, [good]))
+    })
+  }
+
+  it('cancels in the middle of a window, and the model can be used afterwards', async () => {
+    await using project = await TorchProject.open(digits())
+    await using model = await project.initModel()
+    const many = Array.from({ length: 200 }, () => batches).flat()
+    const signal = AbortSignal.timeout(150)
+    const began = performance.now()
+    await assert.rejects(project.trainWindow(model, many, { signal }), AbortError)
+    assert.ok(performance.now() - began < 1500)
+    assert.ok(await project.trainWindow(model, batches))
+  })
+
+  it(`keeps the exit code of process.exit() in mid-training, ${EXITS} times out of ${EXITS}`, async function () {
+    this.timeout(240_000)
+    const code = `
+      import { TorchProject } from ${JSON.stringify(library)}
+      const project = await TorchProject.open(${JSON.stringify(digits())})
+      const model = await project.initModel()
+      const batches = ${JSON.stringify(batches)}
+      setTimeout(() => process.exit(5), Number(process.argv[1]))
+      for (;;) await project.trainWindow(model, batches)`
+    const ends = []
+    for (let i = 0; i < EXITS; i++) {
+      const args = ['--input-type=module', '--eval', code, '--', String(5 + i * 9)]
+      const child = spawn(process.execPath, args, { stdio: 'ignore', timeout: 20_000 })
+      ends.push(await new Promise((resolve) => child.on('exit', (...end) => resolve(end))))
+    }
+    assert.deepEqual(
+      ends,
+      Array.from({ length: EXITS }, () => [5, null]),
+    )
+  })
+
+  it('lets the process end by itself after torch was used', async () => {
+    const code = `
+      import { TorchProject } from ${JSON.stringify(library)}
+      const project = await TorchProject.open(${JSON.stringify(digits())})
+      await project.initModel()
+      console.log('done')`
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '--eval', code],
+      { timeout: 20_000 },
+    )
+    assert.equal(stdout, 'done\n')
+  })
+
+  it('shares the interpreter between two different torch workloads', async () => {
+    await using runtime = await EmbeddedRuntime.start()
+    await using one = await TorchProject.open(digits(), { runtime })
+    await using two = await TorchProject.open(
+      { workload_factory: 'loading:create_workload', module_search_roots: [workloadRoot] },
+      { runtime },
+    )
+    assert.deepEqual([one.workloadName, two.workloadName], ['digits-mlp', 'Loading'])
+  })
+
+  it('stays within 5 ms of the idle event-loop delay, and learns, from the command line', async () => {
+    const path = join(folder, 'config.json')
+    await writeFile(
+      path,
+      JSON.stringify({
+        runtime: { ...digits() },
+        dataset: { root: join(data, 'train'), microshards_per_batch: 4 },
+        training: { windows: 6, evaluation_split: 'Test' },
+      }),
+    )
+    const end = await torchbed(['train', path, '--json', '--out', join(folder, 'out')])
+    assert.equal(end.code, 0, end.stderr)
+    const summary = jsonEvents(end.stdout).at(-1) as Record<string, number>
+    assert.ok(summary.accuracy! >= 0.95)
+    const { loopDelayP99Ms, idleLoopDelayP99Ms } = summary
+    assert.ok(loopDelayP99Ms! <= idleLoopDelayP99Ms! + 5, JSON.stringify(summary))
+  })
+})
