@@ -2,11 +2,15 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import process from 'node:process'
+import { clearInterval, setInterval } from 'node:timers'
 import { ROOT, VENV_PYTHON } from './paths.mjs'
 import { run } from './process.mjs'
-import { filesBelow, readJson } from './stamp.mjs'
+import { changeTime, filesBelow, readJson } from './stamp.mjs'
 
 const RESULTS = join(ROOT, 'build', 'test')
+
+/** How long a runner may take to end once it has left its counts, in milliseconds. */
+const ENDING_MS = 30_000
 
 /**
  * Run the suites that `args` ask for, print their own output, and return their sum.
@@ -42,34 +46,44 @@ export function closeWith({ passed, failed, skipped }) {
  * @returns {Promise<{passed: number, failed: number, skipped: number, complaint?: string}>}
  */
 async function runMocha(args) {
-  const counts = await emptyResult('mocha.json')
+  const counts = await resultFile('json')
   const files = args.filter(isTestFile).map(compiledTest)
   const others = args.filter((arg) => !isTestFile(arg))
   const mocha = [join(ROOT, 'node_modules', 'mocha', 'bin', 'mocha.js')]
   if (files.length > 0) mocha.push('--no-config', '--timeout', '60000', ...files)
   const reporter = join(ROOT, 'scripts', 'support', 'counting-reporter.cjs')
-  const ending = await run(process.execPath, [...mocha, '--reporter', reporter, ...others], {
-    env: { ...testEnvironment(), TORCHBED_TEST_COUNTS: counts },
-    show: true,
-  })
-  return judge('mocha', ending, await readJson(counts))
+  const command = [process.execPath, ...mocha, '--reporter', reporter, ...others]
+  const ending = await runSuite(command, counts, { TORCHBED_TEST_COUNTS: counts })
+  return judge('mocha', ending, await readCounts(counts))
 }
 
 async function runPytest(targets) {
-  const counts = await emptyResult('pytest.xml')
+  const counts = await resultFile('xml')
   const config = join(ROOT, 'python', 'pyproject.toml')
   const options = ['-c', config, '-p', 'no:cacheprovider']
-  const ending = await run(
-    VENV_PYTHON,
-    ['-m', 'pytest', ...options, `--junitxml=${counts}`, ...targets],
-    { env: testEnvironment(), show: true },
-  )
-  return judge('pytest', ending, await readJunit(counts))
+  const command = [VENV_PYTHON, '-m', 'pytest', ...options, `--junitxml=${counts}`, ...targets]
+  const ending = await runSuite(command, counts)
+  return judge('pytest', ending, await readCounts(counts))
 }
 
-// TORCHBED_PYTHON may name the Python that .venv was made from: it has no torch, .venv has.
-function testEnvironment() {
-  return { TORCHBED_PYTHON: VENV_PYTHON, PYTHONHOME: undefined, PYTHONPATH: undefined }
+/** Run a runner in the environment for tests; it is ended when it does not end after its last test. */
+async function runSuite([program, ...args], counts, variables = {}) {
+  // TORCHBED_PYTHON may name the Python that .venv was made from: it has no torch, .venv has.
+  const env = { TORCHBED_PYTHON: VENV_PYTHON, PYTHONHOME: undefined, PYTHONPATH: undefined }
+  let child = null
+  let hangs = false
+  const watch = async () => {
+    const finished = await changeTime(counts)
+    if (child === null || finished === null || Date.now() - finished < ENDING_MS) return
+    hangs = true
+    process.kill(child, 'SIGKILL')
+  }
+  const watching = setInterval(watch, 1000)
+  const options = { env: { ...env, ...variables }, show: true, onStart: (pid) => (child = pid) }
+  const ending = await run(program, args, options)
+  child = null
+  clearInterval(watching)
+  return hangs ? { ok: false, ending: 'SIGKILL, as it did not end after its last test' } : ending
 }
 
 function judge(name, { ok, ending }, counts) {
@@ -91,11 +105,18 @@ function judge(name, { ok, ending }, counts) {
   return counts
 }
 
-async function emptyResult(name) {
+// Of this process alone: a test may itself run this command.
+async function resultFile(extension) {
   await mkdir(RESULTS, { recursive: true })
-  const path = join(RESULTS, name)
+  const path = join(RESULTS, `${process.pid}.${extension}`)
   await rm(path, { force: true })
   return path
+}
+
+async function readCounts(path) {
+  const counts = path.endsWith('.xml') ? await readJunit(path) : await readJson(path)
+  await rm(path, { force: true })
+  return counts
 }
 
 async function readJunit(path) {
