@@ -2,15 +2,16 @@
 
 import {
   contentId,
-  ShardFetchManifest,
   type DatasetViewId,
   type MicroShard,
   type MicroShardId,
   type MicroShardPlan,
   type ShardFetchEntry,
+  type ShardFetchManifest,
 } from '../schema/index.js'
-import { DataSchemaError, ManifestChangedError, PlanMismatchError } from './errors.js'
+import { ManifestChangedError, PlanMismatchError } from './errors.js'
 import { checkLocator, quote, shardFileName } from './locator.js'
+import { parseManifest } from './manifest-json.js'
 import { indexUnique, planIndex } from './plan-index.js'
 import { TimeSlices, type AbortOptions } from './time-slices.js'
 
@@ -80,24 +81,16 @@ export class CheckedManifest {
   }
 
   /**
-   * Reads and checks the JSON of a manifest. Parsing takes one piece of time, some 10 ms per megabyte.
+   * Reads and checks the JSON of a manifest.
    *
-   * @param from says in errors where the bytes are from
-   * @throws DataSchemaError when they are no manifest; else as {@link CheckedManifest.of}
+   * @throws as {@link parseManifest} and {@link CheckedManifest.of} do
    */
   static async parse(
     bytes: Uint8Array,
-    from: string,
+    what: string,
     options: AbortOptions & { readonly maxBytes: number },
   ): Promise<CheckedManifest> {
-    let manifest: ShardFetchManifest
-    try {
-      manifest = ShardFetchManifest.fromJson(bytes, { maxBytes: options.maxBytes })
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new DataSchemaError(`The fetch manifest ${from} is unusable. ${reason}`, { cause })
-    }
-    return CheckedManifest.of(manifest, options)
+    return CheckedManifest.of(await parseManifest(bytes, what, options), options)
   }
 
   get(microshard: MicroShardId): ShardFetchEntry | undefined {

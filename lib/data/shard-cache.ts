@@ -34,11 +34,12 @@ import {
 } from './errors.js'
 import { CheckedManifest } from './fetch-manifest.js'
 import { ioError, quote, shardFileName } from './locator.js'
+import { readManifest } from './manifest-json.js'
+import { mapLimited } from './map-limited.js'
 import { planIndex } from './plan-index.js'
 import { tooLarge } from './regular-file.js'
 import { ensureShardFile } from './shard-file.js'
 import type { AbortOptions } from './time-slices.js'
-import { mapLimited } from './turns.js'
 import { openUpstream, type ShardUpstream } from './upstream.js'
 import { ViewManifest } from './view-manifest.js'
 
@@ -113,13 +114,15 @@ export class ShardCache {
   /**
    * Puts a manifest into the cache, in place of any that is there.
    *
+   * @throws DataSchemaError when a field does not fit its format
    * @throws UnsafeLocatorError, DuplicateEntryError when it is not safe to have; DataIoError
    */
   async storeFetchManifest(
     manifest: ShardFetchManifest,
     options: AbortOptions = {},
   ): Promise<void> {
-    const checked = await CheckedManifest.of(manifest, options)
+    const read = await readManifest(manifest, 'The fetch manifest to store', options)
+    const checked = await CheckedManifest.of(read, options)
     await this.ensureLayout(manifest.dataset_view_id)
     await this.#manifestOf(manifest.dataset_view_id).store(checked, options)
   }

@@ -3,8 +3,8 @@
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { writeFileAtomic } from '../files/atomic-write.js'
-import { ShardFetchManifest, type MicroShardPlan, type ShardFetchEntry } from '../schema/index.js'
+import { writeStreamAtomic } from '../files/atomic-write.js'
+import type { MicroShardPlan, ShardFetchEntry } from '../schema/index.js'
 import { TorchbedError } from '../errors.js'
 import {
   DataError,
@@ -17,9 +17,9 @@ import {
 } from './errors.js'
 import { CheckedManifest } from './fetch-manifest.js'
 import { ioError, quote, shardFileName } from './locator.js'
+import { manifestPieces } from './manifest-json.js'
 import { readWhole, stampOf, withRegularFile } from './regular-file.js'
 import type { AbortOptions } from './time-slices.js'
-import { Turns } from './turns.js'
 import type { ShardUpstream, UpstreamManifest } from './upstream.js'
 
 /** What keeping a manifest takes. */
@@ -35,8 +35,6 @@ export interface ViewManifestOptions {
 export class ViewManifest {
   readonly #path: string
   readonly #options: ViewManifestOptions
-  /** Two at once could accept two manifests that contradict each other. */
-  readonly #turns = new Turns()
   /** What the file held when it had this stamp. */
   #held: { readonly stamp: string; readonly manifest: CheckedManifest } | undefined
   /** The state of the upstream that the held manifest follows. */
@@ -58,17 +56,17 @@ export class ViewManifest {
       const stamp = stampOf(open.stats)
       if (this.#held?.stamp === stamp) return this.#held
       const bytes = await readWhole(open, maxBytes)
-      const from = quote(this.#path)
-      return { stamp, manifest: await CheckedManifest.parse(bytes, from, { ...options, maxBytes }) }
+      const what = `The fetch manifest ${quote(this.#path)}`
+      return { stamp, manifest: await CheckedManifest.parse(bytes, what, { ...options, maxBytes }) }
     })
     return this.#held?.manifest
   }
 
   /** Puts a manifest in place of the one in the cache. The folder must exist. */
   async store(checked: CheckedManifest, { signal }: AbortOptions = {}): Promise<void> {
-    const json = ShardFetchManifest.toJson(checked.manifest, { pretty: true })
+    const pieces = manifestPieces(checked.manifest)
     try {
-      await writeFileAtomic(this.#path, json, signal ? { signal } : {})
+      await writeStreamAtomic(this.#path, pieces, signal ? { signal } : {})
     } catch (error) {
       throw error instanceof TorchbedError ? error : ioError('write', this.#path, error)
     }
@@ -92,22 +90,20 @@ export class ViewManifest {
     plan: MicroShardPlan,
     options: AbortOptions,
   ): Promise<CheckedManifest> {
-    return this.#turns.run(async () => {
-      const held = await this.#loadUsable(options)
-      const answer =
-        held && !this.#options.revalidate
-          ? undefined
-          : await this.#ask(origin, upstream, held, options)
-      if (held) await held.checkAgainst(plan, options)
-      if (held && answer === undefined) return held
-      if (answer === undefined) throw new DataIoError(`${origin} gave no fetch manifest`)
-      const { manifest, validator } = answer
-      await manifest.checkAgainst(plan, options)
-      const next = held ? await manifest.succeed(held, this.#shardsHere, options) : manifest
-      if (next !== held) await this.store(next, options)
-      this.#followed = validator === undefined ? undefined : { manifest: next, origin, validator }
-      return next
-    }, options)
+    const held = await this.#loadUsable(options)
+    const answer =
+      held && !this.#options.revalidate
+        ? undefined
+        : await this.#ask(origin, upstream, held, options)
+    if (held) await held.checkAgainst(plan, options)
+    if (held && answer === undefined) return held
+    if (answer === undefined) throw new DataIoError(`${origin} gave no fetch manifest`)
+    const { manifest, validator } = answer
+    await manifest.checkAgainst(plan, options)
+    const next = held ? await manifest.succeed(held, this.#shardsHere, options) : manifest
+    if (next !== held) await this.store(next, options)
+    this.#followed = validator === undefined ? undefined : { manifest: next, origin, validator }
+    return next
   }
 
   readonly #shardsHere = async (entries: readonly ShardFetchEntry[]) => {
@@ -139,7 +135,8 @@ export class ViewManifest {
       return undefined
     }
     if (answer === undefined) return undefined
-    const manifest = await CheckedManifest.parse(answer.bytes, `of ${origin}`, { signal, maxBytes })
+    const what = `The fetch manifest of ${origin}`
+    const manifest = await CheckedManifest.parse(answer.bytes, what, { signal, maxBytes })
     return { manifest, validator: answer.validator }
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFile, readdir } from 'node:fs/promises'
+import { getEventListeners } from 'node:events'
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises'
 
 import { openUpstream, type DataHttpError } from '../../lib/data/index.js'
 import { ShardFetchManifest } from '../../lib/schema/index.js'
@@ -139,6 +140,15 @@ describe('an upstream over HTTP', () => {
     assert.equal(shardRequests(), 2)
   })
 
+  it('is asked only once for a cached shard that is corrupt', async () => {
+    const [cached] = await fetch()
+    await writeFile(cached!.path, 'SHARD X')
+    server.handlers.set(SHARD, (_request, response) => response.end('SHARD 0'))
+    server.requests.length = 0
+    await assert.rejects(fetch(), { code: 'ERR_DATA_HASH_MISMATCH' })
+    assert.equal(shardRequests(), 1)
+  })
+
   it('can be left in the middle of a slow body', async () => {
     const controller = new AbortController()
     const reason = new Error('enough')
@@ -247,6 +257,9 @@ describe('an upstream over HTTP', () => {
     assert.deepEqual(answers, [200, 304, 200, 304])
     await fetch(dataset.cache())
     assert.deepEqual(answers.slice(4), [200], 'another process knows no tag')
+    await rm(cache.datasetDir('view-1'), { recursive: true })
+    await fetch(cache)
+    assert.deepEqual(answers.slice(5), [200], 'the tag was of a manifest that is gone')
   })
 
   it('stands in for nothing when it answers with what is no manifest', async () => {
@@ -274,5 +287,11 @@ describe('an upstream over HTTP', () => {
         message: /base_url "/,
       })
     }
+  })
+
+  it('leaves no listener on the signal of its caller', async () => {
+    const { signal } = new AbortController()
+    await fetch(undefined, signal)
+    assert.deepEqual(getEventListeners(signal, 'abort'), [])
   })
 })

@@ -154,23 +154,19 @@ describe('the manifest in a cache', () => {
     })
   })
 
-  it('is refused when it is no manifest, with the place of each problem', async () => {
-    await dataset.put('fetch-manifest.json', '{"dataset_view_id":"view-1","entries":[{}]}')
-    await assert.rejects(dataset.fetch([0]), {
-      code: 'ERR_DATA_SCHEMA',
-      message: /entries\[0\]\.locator/,
+  it('is checked against the plan when it stands alone, too', async () => {
+    const cache = dataset.cache({ manifest: 'cached' })
+    const [first, second] = [dataset.entry(0), dataset.entry(1)]
+    await cache.storeFetchManifest({
+      ...dataset.manifest,
+      entries: [
+        { ...first, ordinal: second.ordinal },
+        { ...second, ordinal: first.ordinal },
+      ],
     })
-  })
-
-  it('is written by leases at the same time without contradiction', async () => {
-    const cache = dataset.cache()
-    await dataset.fetch([1], { cache })
-    const changes = dataset.manifest.entries.map((entry, index) =>
-      index === 1 ? withContent(entry, Buffer.from('other')) : entry,
-    )
-    await dataset.publish(changes)
-    const results = await Promise.allSettled([0, 0, 0].map(() => dataset.fetch([0], { cache })))
-    assert(results.every(({ status }) => status === 'rejected'))
-    assert.deepEqual(await cache.loadFetchManifest('view-1'), dataset.manifest)
+    const mismatch = { code: 'ERR_DATA_PLAN_MISMATCH' }
+    await assert.rejects(dataset.fetch([0], { cache }), mismatch)
+    await rm(dataset.source, { recursive: true })
+    await assert.rejects(dataset.fetch([0]), mismatch)
   })
 })

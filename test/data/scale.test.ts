@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 
-import { fitExponent, measureAll } from '../../bench/lease-planning.js'
+import { fitExponent, measureAll, type Measurement } from '../../bench/lease-planning.js'
 import { LeasePlanner, MicroShardPlanner, ShardAwareSampler } from '../../lib/data/index.js'
 import { sizing, view } from './support/records.js'
 
@@ -11,13 +11,20 @@ describe('planning at scale', () => {
   })
 
   it('takes time about linear in the number of microshards', async () => {
-    const all = await measureAll(100_000)
-    assert.deepEqual(
-      all.map((one) => one.microshards),
-      [1000, 10_000, 100_000],
-    )
-    for (const step of ['planMs', 'selectMs'] as const) {
-      const exponent = fitExponent(all.map((one) => [one.microshards, one[step]]))
+    // Other load on the machine only ever adds time, so the least of several sweeps counts.
+    const sweeps: Measurement[][] = []
+    let exponents: Record<'planMs' | 'selectMs', number>
+    do {
+      sweeps.push(await measureAll(100_000))
+      const best = (step: 'planMs' | 'selectMs') =>
+        [1000, 10_000, 100_000].map((microshards, index) => {
+          const measured = sweeps.map((sweep) => sweep[index]!)
+          assert(measured.every((one) => one.microshards === microshards))
+          return [microshards, Math.min(...measured.map((one) => one[step]))] as const
+        })
+      exponents = { planMs: fitExponent(best('planMs')), selectMs: fitExponent(best('selectMs')) }
+    } while (Math.max(...Object.values(exponents)) >= 1.3 && sweeps.length < 5)
+    for (const [step, exponent] of Object.entries(exponents)) {
       assert(exponent < 1.3, `${step} grows with exponent ${exponent}`)
     }
   })

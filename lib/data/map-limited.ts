@@ -1,38 +1,6 @@
-/** Runs one piece of work after the other, and many with a limit. */
+/** Runs many pieces of work, some at a time. */
 
-import { throwIfAborted, type AbortOptions } from './time-slices.js'
-
-/** Work that waits for its turn. */
-export class Turns {
-  #last: Promise<unknown> = Promise.resolve()
-
-  /**
-   * Runs work when all that came before has ended, well or badly.
-   *
-   * @throws AbortError when the signal fires first; the work is then not begun
-   */
-  async run<T>(work: () => Promise<T>, { signal }: AbortOptions = {}): Promise<T> {
-    const before = this.#last
-    const turn = before.then(() => {
-      throwIfAborted('Waiting for a turn', signal)
-      return work()
-    })
-    this.#last = turn.catch(() => undefined)
-    if (signal === undefined) return turn
-    const leaving = new AbortController()
-    const { signal: left } = leaving
-    const aborted = new Promise((resolve) => {
-      signal.addEventListener('abort', resolve, { signal: left })
-    })
-    try {
-      await Promise.race([before, aborted])
-      throwIfAborted('Waiting for a turn', signal)
-      return await turn
-    } finally {
-      leaving.abort()
-    }
-  }
-}
+import type { AbortOptions } from './time-slices.js'
 
 /**
  * Runs work on every item, at most `limit` at a time. The first failure stops what runs and is thrown when all
