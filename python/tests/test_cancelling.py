@@ -1,14 +1,15 @@
-"""An aborted call: Cancelled arrives between two bytecodes, wherever that is.
+"""An aborted call: host.interrupt runs between two bytecodes, wherever that is.
 
-Here it is sent with PyThreadState_SetAsyncExc, which raises at the same places as the bridge does.
+A signal handler calls it here, which runs at the same places as the pending call of the bridge.
 """
 
 import ctypes
 import gc
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,25 +24,59 @@ from torchbed.failures import Failure
 Open = Callable[..., Caller]
 
 
-def cancel_after(seconds: float) -> threading.Timer:
-    """Send Cancelled to this thread."""
-    target = ctypes.c_ulong(threading.get_ident())
-
-    def send() -> None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(host.Cancelled))
-
-    timer = threading.Timer(seconds, send)
-    timer.start()
-    return timer
+def on_signal(number: int, frame: FrameType | None) -> None:
+    if not host._host.interrupt(frame):  # as host.interrupt does, but of the frame below this one
+        raise host.Cancelled
 
 
-def cancelled_failure(caller: Caller, method: str, **params: object) -> tuple[Failure, float]:
-    """Cancel a call that would take 100 seconds; return its failure and how long it took."""
-    timer = cancel_after(0.1)
+@pytest.fixture(autouse=True)
+def interrupt_on_signal() -> Iterator[None]:
+    before = signal.signal(signal.SIGUSR1, on_signal)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+def interrupt(thread: int) -> None:
+    signal.pthread_kill(thread, signal.SIGUSR1)
+
+
+def raise_cancelled(thread: int) -> None:
+    target = ctypes.c_ulong(thread)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(host.Cancelled))
+
+
+class Busy(threading.Event):
+    """The config of workloads here. A hook sets it when it is busy, and is cancelled soon after."""
+
+    def cancel(self, send: Callable[[int], None] = interrupt) -> threading.Thread:
+        main = threading.get_ident()
+
+        def wait_and_send() -> None:
+            assert self.wait(30)
+            time.sleep(0.05)
+            send(main)
+
+        self.clear()
+        thread = threading.Thread(target=wait_and_send)
+        thread.start()
+        return thread
+
+
+@pytest.fixture
+def busy() -> Busy:
+    return Busy()
+
+
+def cancelled_failure(
+    caller: Caller, busy: Busy, model: str, send: Callable[[int], None] = interrupt
+) -> Failure:
+    """Cancel train_window, which would take 100 seconds; return its failure."""
     began = time.monotonic()
-    failure = caller.failure(method, **params)
-    timer.join()
-    return failure, time.monotonic() - began
+    thread = busy.cancel(send)
+    failure = caller.failure("train_window", model_id=model, batches=[])
+    thread.join()
+    assert time.monotonic() - began < 20
+    return failure
 
 
 def test_cancelled_is_public_is_an_interrupt_and_no_exception() -> None:
@@ -50,60 +85,75 @@ def test_cancelled_is_public_is_an_interrupt_and_no_exception() -> None:
     assert not issubclass(torchbed.Cancelled, Exception)
 
 
-def test_a_cancel_ends_a_busy_hook_as_an_abort_and_the_model_stays(open_workload: Open) -> None:
-    caller = open_workload("""
+def test_a_cancel_ends_a_busy_hook_as_an_abort_and_the_model_stays(
+    open_workload: Open, busy: Busy
+) -> None:
+    caller = open_workload(
+        """
         import time
         class W:
             def train_window(self, state, batches):
                 end = time.monotonic() + 100
+                self.config.set()
                 while time.monotonic() < end:
                     state["weights"][0] += 1
-    """)
+    """,
+        busy,
+    )
     model = caller.new_model()
-    failure, seconds = cancelled_failure(caller, "train_window", model_id=model, batches=[])
+    failure = cancelled_failure(caller, busy, model)
     assert failure["code"] == "ABORT_ERR"
     assert failure["message"] == "The call was cancelled"
     assert failure["python_type"] == "torchbed.Cancelled"
     assert "in train_window" in failure["traceback"]
-    assert seconds < 2
     assert caller.ok("evaluate", model_id=model, split="Test") == {"metrics": {}}
 
 
-def test_except_exception_does_not_swallow_a_cancel_and_finally_runs(open_workload: Open) -> None:
-    caller = open_workload("""
+def test_except_exception_does_not_swallow_a_cancel_and_finally_runs(
+    open_workload: Open, busy: Busy
+) -> None:
+    caller = open_workload(
+        """
         import time
         class W:
             def train_window(self, state, batches):
                 try:
                     end = time.monotonic() + 100
+                    self.config.set()
                     while time.monotonic() < end:
                         try: time.sleep(0.001)
                         except Exception: pass
                 finally:
                     state["weights"][0] = 7
             def evaluate(self, state, split): return {"weight": state["weights"][0]}
-    """)
+    """,
+        busy,
+    )
     model = caller.new_model()
-    failure, seconds = cancelled_failure(caller, "train_window", model_id=model, batches=[])
-    assert (failure["code"], seconds < 2) == ("ABORT_ERR", True)
+    failure = cancelled_failure(caller, busy, model)
+    assert failure["code"] == "ABORT_ERR"
     assert caller.ok("evaluate", model_id=model, split="Test")["metrics"] == {"weight": 7}
 
 
-def test_a_hook_that_ends_early_by_itself_still_answers(open_workload: Open) -> None:
-    caller = open_workload("""
+def test_a_hook_that_ends_early_by_itself_still_answers(open_workload: Open, busy: Busy) -> None:
+    caller = open_workload(
+        """
         import time
         class W:
             def train_window(self, state, batches):
                 end = time.monotonic() + 100
                 try:
+                    self.config.set()
                     while time.monotonic() < end: time.sleep(0.001)
                 except KeyboardInterrupt:
                     return {"stopped": True}
-    """)
+    """,
+        busy,
+    )
     model = caller.new_model()
-    timer = cancel_after(0.1)
+    thread = busy.cancel()
     result = caller.ok("train_window", model_id=model, batches=[])
-    timer.join()
+    thread.join()
     assert result == {"metrics": {"stopped": True}}
 
 
@@ -122,7 +172,7 @@ WAITS = {
     ),
     "callbacks": (
         "loop = asyncio.get_running_loop()\n"
-        "        def again(): work(); loop.call_soon(again)\n"
+        "        def again(): running and loop.call_soon(again)\n"
         "        again()\n        await asyncio.sleep(100)"
     ),
 }
@@ -130,54 +180,115 @@ WAITS = {
 
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
 def test_a_cancel_reaches_an_async_hook_and_the_loop_is_usable_again(
-    open_workload: Open, wait: str
+    open_workload: Open, busy: Busy, wait: str
 ) -> None:
-    caller = open_workload(f"""
+    caller = open_workload(
+        f"""
 import asyncio, time
-def work(): sum(range(50_000))
+running = False
 async def spin():
     end = time.monotonic() + 100
-    while time.monotonic() < end:
-        work()
+    while running and time.monotonic() < end:
         await asyncio.sleep(0)
 class W:
-    def init_model(self, device): return {{"cleaned": False}}
+    def init_model(self, device): return {{"cleaned": 0}}
     async def train_window(self, state, batches):
+      global running
+      running = True
+      asyncio.get_running_loop().call_soon(self.config.set)
       try:
         {wait}
       finally:
+        running = False
         await asyncio.sleep(0.01)
-        state["cleaned"] = True
+        state["cleaned"] += 1
     async def evaluate(self, state, split):
         await asyncio.sleep(0.01)
         return state
-""")
+""",
+        busy,
+    )
     model = caller.new_model()
     for _ in range(3):
-        failure, seconds = cancelled_failure(caller, "train_window", model_id=model, batches=[])
-        assert (failure["code"], seconds < 2) == ("ABORT_ERR", True), failure
+        failure = cancelled_failure(caller, busy, model)
+        assert failure["code"] == "ABORT_ERR", failure
     result = caller.ok("evaluate", model_id=model, split="Test")
-    assert result == {"metrics": {"cleaned": True}}
+    assert result == {"metrics": {"cleaned": 3}}
+
+
+def test_an_exception_that_hits_the_waiting_loop_itself_cancels_the_hook_too(
+    open_workload: Open, busy: Busy
+) -> None:
+    caller = open_workload(
+        """
+        import asyncio
+        class W:
+            async def train_window(self, state, batches):
+                try:
+                    self.config.set()
+                    await asyncio.sleep(100)
+                finally:
+                    await asyncio.sleep(0.01)
+                    state["weights"][0] = 7
+            async def evaluate(self, state, split): return {"weight": state["weights"][0]}
+    """,
+        busy,
+    )
+    model = caller.new_model()
+    failure = cancelled_failure(caller, busy, model, raise_cancelled)
+    assert failure["code"] == "ABORT_ERR"
+    assert caller.ok("evaluate", model_id=model, split="Test")["metrics"] == {"weight": 7}
+
+
+def test_an_async_hook_that_ends_early_by_itself_still_answers(
+    open_workload: Open, busy: Busy
+) -> None:
+    caller = open_workload(
+        """
+        import asyncio
+        class W:
+            async def train_window(self, state, batches):
+                try:
+                    self.config.set()
+                    await asyncio.sleep(100)
+                except asyncio.CancelledError: return {"stopped": True}
+    """,
+        busy,
+    )
+    model = caller.new_model()
+    thread = busy.cancel()
+    result = caller.ok("train_window", model_id=model, batches=[])
+    thread.join()
+    assert result == {"metrics": {"stopped": True}}
+
+
+def test_an_interrupt_when_no_hook_is_awaited_raises_cancelled() -> None:
+    with pytest.raises(host.Cancelled):
+        host.interrupt()
 
 
 def test_a_task_that_ignores_being_cancelled_is_given_up_with_its_loop(
-    open_workload: Open, caplog: pytest.LogCaptureFixture
+    open_workload: Open, busy: Busy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caller = open_workload("""
+    caller = open_workload(
+        """
         import asyncio
         class W:
             async def train_window(self, state, batches):
                 for _ in range(1000):
-                    try: await asyncio.sleep(0.05)
+                    try:
+                        self.config.set()
+                        await asyncio.sleep(0.05)
                     except asyncio.CancelledError: pass
-                    except BaseException: pass
             async def evaluate(self, state, split):
                 await asyncio.sleep(0.01)
                 return {"tasks": len(asyncio.all_tasks())}
-    """)
+    """,
+        busy,
+    )
     model = caller.new_model()
-    failure, seconds = cancelled_failure(caller, "train_window", model_id=model, batches=[])
-    assert (failure["code"], seconds < 4) == ("ABORT_ERR", True)
+    failure = cancelled_failure(caller, busy, model)
+    assert failure["code"] == "ABORT_ERR"
     assert caller.ok("evaluate", model_id=model, split="Test") == {"metrics": {"tasks": 1}}
     gc.collect()  # now, so that what asyncio says of the lost task is not blamed on another test
 

@@ -2,13 +2,19 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable
+from types import FrameType
 from typing import TypeVar
+
+from .cancelling import Cancelled
 
 T = TypeVar("T")
 
+_ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
+
 TICK_SECONDS = 0.05
-"""Longest wait without running bytecode. Cancelled is raised between bytecodes, so this is also
+"""Longest wait without running bytecode. A cancel arrives between two bytecodes, so this is also
 the longest that it takes to arrive."""
 
 CLEANUP_SECONDS = 1.0
@@ -23,33 +29,57 @@ class Awaiter:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
         self._tick: asyncio.TimerHandle | None = None
+        self._give_up_at: float | None = None  # loop time; set by an interrupt
 
     def result(self, awaitable: Awaitable[T]) -> T:
         """Return what the awaitable gives, or raise what it raises.
 
-        When an interrupt (Cancelled, KeyboardInterrupt, SystemExit) ends the wait early, the task
-        is cancelled and awaited for at most CLEANUP_SECONDS before the interrupt goes on.
+        When the wait is interrupted (see `interrupt`, or by Cancelled, KeyboardInterrupt or
+        SystemExit out of any task), the awaitable's task is cancelled and given CLEANUP_SECONDS
+        to end.
         """
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.new_event_loop()
         loop = self._loop
+        self._give_up_at = None
         task = None
         try:
-            task = loop.create_task(_consume(awaitable))
+            task = self._task = loop.create_task(_consume(awaitable))
             self._keep_ticking(loop)
             return loop.run_until_complete(task)
-        except BaseException:
+        except BaseException as error:
             if task is None:
                 loop.close()  # with the task that it may hold: it must not run in a later call
-            else:
-                self._settle(loop, task)
-            raise
+                raise
+            ended_by_itself = task.done() and not task.cancelled()
+            self._settle(loop, task)
+            if self._give_up_at is None or ended_by_itself or isinstance(error, KeyboardInterrupt):
+                raise
+            raise Cancelled from error
         finally:
             if self._tick is not None:
                 self._tick.cancel()
             # The exception's traceback leads to this frame, and the task leads to the exception.
+            self._task = None
             del task
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        """Cancel the awaited task, if just now the loop is at work, and not a task's own code.
+
+        frame: where this thread is, between two bytecodes. Returns whether that was so: there, an
+        exception could make the loop lose a task that it was about to wake or to schedule.
+        """
+        if self._loop is None or self._task is None or self._task.done():
+            return False
+        in_task = asyncio.current_task(self._loop) is not None
+        if in_task and frame is not None and not frame.f_code.co_filename.startswith(_ASYNCIO):
+            return False
+        if self._give_up_at is None:
+            self._give_up_at = self._loop.time() + CLEANUP_SECONDS
+        self._task.cancel()
+        return True
 
     def close(self) -> None:
         """Cancel what is left on the loop, give it CLOSE_SECONDS, and close. Never raises."""
@@ -62,20 +92,21 @@ class Awaiter:
             loop.close()
 
     def _keep_ticking(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._give_up_at is not None and loop.time() >= self._give_up_at:
+            loop.stop()
         self._tick = loop.call_later(TICK_SECONDS, self._keep_ticking, loop)
 
     def _settle(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> None:
         if not task.done():
             task.cancel()
-            deadline = loop.time() + CLEANUP_SECONDS
-            # A child task that was hit by the interrupt hands it on to those that await it, so
-            # the loop may be interrupted again before the task ends.
+            deadline = self._give_up_at or loop.time() + CLEANUP_SECONDS
+            # A child task that was hit by an exception hands it on to those that await it, so the
+            # loop may be interrupted again before the task ends.
             while not task.done() and (left := deadline - loop.time()) > 0:
                 with contextlib.suppress(BaseException):
                     loop.run_until_complete(asyncio.wait([task], timeout=left))
         if not task.done():
-            # It ignores being cancelled, or the interrupt hit the loop itself while that was about
-            # to wake it. A loop that still holds it is of no use to later calls.
+            # It ignores being cancelled. A loop that still holds it is of no use to later calls.
             loop.close()
         elif not task.cancelled():
             task.exception()  # otherwise asyncio logs that nobody asked for it

@@ -8,6 +8,7 @@ import importlib.metadata
 import platform
 import sys
 from collections.abc import Iterable
+from types import FrameType
 from typing import Any
 
 from .awaiting import Awaiter
@@ -19,7 +20,7 @@ from .output import flush_standard_streams, redirect_standard_streams
 from .params import Params
 from .session import Session
 
-__all__ = ["Cancelled", "dispatch", "release", "shutdown", "start"]
+__all__ = ["Cancelled", "dispatch", "interrupt", "release", "shutdown", "start"]
 
 HOST_SESSION = 0
 
@@ -68,6 +69,10 @@ class Host:
         """Drop a model; unknown ones are ignored."""
         if session in self._sessions:
             self._sessions[session].release(number)
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        """Let the event loop end the running call; False when it is not at work just now."""
+        return self._awaiter.interrupt(frame)
 
     def close(self) -> None:
         """Drop all sessions and the event loop."""
@@ -122,6 +127,17 @@ def dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
         # Only a cancel can come here: one that arrived while another failure was being told.
         forget(late)
         return False, _LATE_CANCEL.copy()
+
+
+def interrupt() -> None:
+    """Cancel the running call. To be called between two of its bytecodes, as a pending call is.
+
+    Raises Cancelled into the hook. While an async hook waits, it is the hook's task that is
+    cancelled instead, as the event loop itself cannot take an exception at any place; the call
+    ends with Cancelled then, too.
+    """
+    if not _host.interrupt(sys._getframe().f_back):
+        raise Cancelled
 
 
 def release(pairs: Iterable[tuple[int, int]]) -> None:
