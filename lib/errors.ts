@@ -149,6 +149,22 @@ export class HandleReleasedError extends TorchbedError {
   readonly code = 'ERR_HANDLE_RELEASED'
 }
 
+/** A revision, or an artifact, is for another workload, model schema or checkpoint format. */
+export class RevisionMismatchError extends TorchbedError {
+  readonly code = 'ERR_REVISION_MISMATCH'
+  readonly field: 'workload_id' | 'model_schema_hash' | 'checkpoint_format_hash'
+
+  constructor(field: RevisionMismatchError['field'], given: string, own: string) {
+    super(`Cannot use ${field} ${JSON.stringify(given)}: this workload's is ${JSON.stringify(own)}`)
+    this.field = field
+  }
+}
+
+/** A model's evaluation is not finite, so that it was not promoted. */
+export class EvaluationRefusedError extends TorchbedError {
+  readonly code = 'ERR_EVALUATION_REFUSED'
+}
+
 /** One problem found in a configuration or a record. */
 export interface ConfigIssue {
   /** Where, such as `runtime.env.PATH`; empty for the whole. */

@@ -4,13 +4,25 @@
  * @packageDocumentation
  */
 
+export * from './checkpoint/index.js'
+export * from './data/index.js'
 export * from './errors.js'
 export { ModelHandle } from './project/model-handle.js'
+export { qualityWeight, standardContributionWeight } from './project/contribution.js'
 export {
   TorchProject,
   type TorchProjectOptions,
-  type TorchRuntimeConfig,
+  type TrainWindow,
+  type WorkloadRevision,
 } from './project/torch-project.js'
+export type { ModelCandidate } from './project/workload-calls.js'
+export {
+  validateStateDictFilter,
+  validateWorkloadConfig,
+  WORKLOAD_CONFIG_DEFAULTS,
+  type TorchRuntimeConfig,
+  type TorchWorkloadConfig,
+} from './project/workload-config.js'
 export { EmbeddedRuntime, type EmbeddedRuntimeOptions } from './runtime/embedded-runtime.js'
 export {
   findPython,

@@ -1,93 +1,124 @@
-import { ProtocolError } from '../errors.js'
-import { EmbeddedRuntime } from '../runtime/embedded-runtime.js'
-import type { CallOptions, PythonRuntime, WorkloadSession } from '../runtime/python-runtime.js'
-import type { PyInput, PyValue } from '../runtime/values.js'
+import type { FsArtifactStore } from '../checkpoint/index.js'
 import {
-  CapabilityEstimate,
-  EvalSplit,
-  list,
-  Metrics,
-  PythonBatchRef,
-  type PythonTorchRuntimeConfig,
-  record,
-  text,
+  localUpstreamRoot,
+  processedCounts,
+  shardedDataPipeline,
+  type LeaseDataPipeline,
+} from '../data/index.js'
+import {
+  AbortError,
+  ConfigError,
+  RevisionMismatchError,
+  RuntimeClosedError,
+  TorchbedError,
+} from '../errors.js'
+import { EmbeddedRuntime } from '../runtime/embedded-runtime.js'
+import type { CallOptions, PythonRuntime } from '../runtime/python-runtime.js'
+import {
+  timestampNow,
+  type ArtifactDescriptor,
+  type ArtifactKind,
+  type AssignmentLease,
+  type CachedMicroShard,
+  type CapabilityEstimate,
+  type ContentId,
+  type DatasetRegistration,
+  type EvalSplit,
+  type HeadId,
+  type LeaseDataPipelineDescriptor,
+  type LeaseDataPipelineKind,
+  type MergePolicy,
+  type MetricReport,
+  type Metrics,
+  type MicroShardPlan,
+  type PatchOutcome,
+  type PatchSupport,
+  type PythonBatchRef,
+  type RuntimePatch,
+  type SupportedWorkload,
+  type TrainerCanonicalReconcileStrategy,
+  type WindowReport,
+  type WorkloadId,
 } from '../schema/index.js'
-import { ModelHandle } from './model-handle.js'
-import { pythonInput } from './python-input.js'
-
-/** Which Python runs which workload: the record of spec section 2.1, with its defaults optional. */
-export interface TorchRuntimeConfig extends Partial<
-  Omit<PythonTorchRuntimeConfig, 'workload_factory' | 'workload_config'>
-> {
-  /** `module:attr` of the callable that makes the workload. */
-  readonly workload_factory: string
-  /**
-   * What the factory is called with; docs/values.md says what arrives: `64` as an int, `0.5` and
-   * `new PyFloat(1)` as floats. Default: null.
-   */
-  readonly workload_config?: PyInput
-}
+import { withArtifactFile } from './artifact-files.js'
+import { standardContributionWeight } from './contribution.js'
+import type { ModelHandle } from './model-handle.js'
+import { WorkloadCalls, type CapabilityProbe, type ModelCandidate } from './workload-calls.js'
+import {
+  validateWorkloadConfig,
+  WORKLOAD_CONFIG_DEFAULTS,
+  type TorchWorkloadConfig,
+} from './workload-config.js'
 
 /** Options of {@link TorchProject.open}. */
 export interface TorchProjectOptions {
   /** A runtime to share. Default: one of its own, in this process, closed with the project. */
   readonly runtime?: PythonRuntime | undefined
+  /** Where batches come from. Default: the sharded pipeline over the config's `dataset`. */
+  readonly pipeline?: LeaseDataPipeline | undefined
   /** Cancels the import of the workload. */
   readonly signal?: AbortSignal | undefined
 }
 
-const Hello = record('hello', { workload_name: text })
-const CapabilityProbe = record('capability_probe', {
-  runtime_device: text,
-  capability: CapabilityEstimate,
-})
-const Created = record('model', { model_id: text })
-const Measured = record('metrics', { metrics: Metrics })
-const batchRefs = list(PythonBatchRef)
+/** One training window (spec section 5, `train_window`). */
+export interface TrainWindow {
+  /** Trained in place. */
+  readonly model: ModelHandle
+  readonly batches: readonly PythonBatchRef[]
+  /** The microshards that the batches were made of; what is counted when the workload does not count. */
+  readonly cached_microshards?: readonly CachedMicroShard[]
+}
+
+/** What a revision of an experiment asks of its workload. */
+export interface WorkloadRevision {
+  readonly workload_id: WorkloadId
+  readonly model_schema_hash: ContentId
+  readonly checkpoint_format_hash: ContentId
+}
 
 /**
- * A PyTorch workload and its models (spec section 2.9).
+ * A PyTorch workload: its models, its data and its artifacts (spec sections 2.9 and 5).
  *
- * Its calls run one at a time in the order they were made; projects that share a runtime take turns.
- * None blocks the event loop. Every method rejects with a {@link TorchbedError}: a hook missing or
- * raised, a bad metric or value, a released handle, an aborted call, a closed project.
+ * Calls into Python run one at a time in the order they were made; projects that share a runtime take
+ * turns. None blocks the event loop. Every method rejects with a {@link TorchbedError}: a hook missing
+ * or raised, a bad metric or value, a released handle, an aborted call, a closed project, a config
+ * that lacks what the method needs.
  */
 export class TorchProject implements AsyncDisposable {
+  readonly config: TorchWorkloadConfig
   /** The workload's `workload_name`, else the name of its class. */
   readonly workloadName: string
-  /** What `runtime_device()` said, such as `python-torch-cpu`. */
-  readonly runtimeDevice: string
-  /** What `capability_probe()` said when the project was opened. */
-  readonly capability: CapabilityEstimate
-  readonly #session: WorkloadSession
+  readonly #calls: WorkloadCalls
+  readonly #probe: CapabilityProbe
   readonly #ownRuntime: PythonRuntime | undefined
+  readonly #pipeline: LeaseDataPipeline | undefined
 
   /**
    * Starts Python where it does not run yet, imports the workload's factory, calls it and probes its
    * capability.
    */
   static async open(
-    config: TorchRuntimeConfig,
+    config: TorchWorkloadConfig,
     options: TorchProjectOptions = {},
   ): Promise<TorchProject> {
+    validateWorkloadConfig(config)
+    const { workload_factory, workload_config, module_search_roots, env } = config.runtime
+    const python = config.runtime.python_executable
     let ownRuntime: PythonRuntime | undefined
-    const runtime =
-      options.runtime ??
-      (ownRuntime = await EmbeddedRuntime.start({
-        python: config.python_executable,
-        env: config.env,
-      }))
+    const runtime = options.runtime ?? (ownRuntime = await EmbeddedRuntime.start({ python, env }))
     try {
       const spec = {
-        factory: config.workload_factory,
-        config: config.workload_config,
-        moduleSearchRoots: config.module_search_roots ?? [],
-        env: config.env ?? {},
+        factory: workload_factory,
+        config: workload_config,
+        moduleSearchRoots: module_search_roots ?? [],
+        env: env ?? {},
       }
-      const session = await runtime.openWorkload(spec, { signal: options.signal })
-      const { workload_name: name } = answer(Hello, await session.call('hello'))
-      const probe = answer(CapabilityProbe, await session.call('capability_probe'))
-      return new TorchProject(session, ownRuntime, name, probe.runtime_device, probe.capability)
+      const { signal } = options
+      const calls = new WorkloadCalls(await runtime.openWorkload(spec, { signal }))
+      const name = await calls.hello()
+      const probe = await calls.capabilityProbe({ signal })
+      const pipeline = options.pipeline ?? (config.dataset && shardedDataPipeline(config.dataset))
+      return new TorchProject(config, calls, name, probe, pipeline, ownRuntime)
     } catch (error) {
       await ownRuntime?.close()
       throw error
@@ -95,45 +126,272 @@ export class TorchProject implements AsyncDisposable {
   }
 
   private constructor(
-    session: WorkloadSession,
-    ownRuntime: PythonRuntime | undefined,
+    config: TorchWorkloadConfig,
+    calls: WorkloadCalls,
     workloadName: string,
-    runtimeDevice: string,
-    capability: CapabilityEstimate,
+    probe: CapabilityProbe,
+    pipeline: LeaseDataPipeline | undefined,
+    ownRuntime: PythonRuntime | undefined,
   ) {
-    this.#session = session
-    this.#ownRuntime = ownRuntime
+    this.config = config
     this.workloadName = workloadName
-    this.runtimeDevice = runtimeDevice
-    this.capability = capability
+    this.#calls = calls
+    this.#probe = probe
+    this.#pipeline = pipeline
+    this.#ownRuntime = ownRuntime
   }
+
+  get closed(): boolean {
+    return this.#calls.session.closed
+  }
+
+  /** Drops the workload and its models, and the runtime where the project started its own. */
+  async close(): Promise<void> {
+    await this.#calls.session.close()
+    await this.#ownRuntime?.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  // --- what the workload is --------------------------------------------------------------------
+
+  /** What `runtime_device()` said when the project was opened, such as `python-torch-cpu`. */
+  get runtimeDevice(): string {
+    return this.#probe.runtime_device
+  }
+
+  /** What `capability_probe()` said when the project was opened. */
+  get capability(): CapabilityEstimate {
+    return this.#probe.capability
+  }
+
+  /** Asks the workload again; {@link capability} stays what it was. */
+  async probeCapability(options?: CallOptions): Promise<CapabilityEstimate> {
+    return (await this.#calls.capabilityProbe(options)).capability
+  }
+
+  /** The capability that was probed when the project was opened; nothing is measured anew. */
+  benchmark(): CapabilityEstimate {
+    return this.capability
+  }
+
+  /** Throws {@link ConfigError} when the config names none, as the getters below do. */
+  get supportedWorkload(): SupportedWorkload {
+    return this.#required('supported_workload')
+  }
+
+  get workloadId(): WorkloadId {
+    return this.supportedWorkload.workload_id
+  }
+
+  get checkpointFormatHash(): ContentId {
+    return this.supportedWorkload.checkpoint_format_hash
+  }
+
+  get modelSchemaHash(): ContentId {
+    return this.#required('model_schema_hash')
+  }
+
+  get supportedPatchClasses(): PatchSupport {
+    return this.config.patch_support ?? WORKLOAD_CONFIG_DEFAULTS.patch_support
+  }
+
+  /** Throws {@link RevisionMismatchError} unless the revision is for this very workload. */
+  verifyRevision(revision: WorkloadRevision): void {
+    const own: WorkloadRevision = {
+      workload_id: this.workloadId,
+      model_schema_hash: this.modelSchemaHash,
+      checkpoint_format_hash: this.checkpointFormatHash,
+    }
+    for (const field of ['workload_id', 'model_schema_hash', 'checkpoint_format_hash'] as const) {
+      if (revision[field] !== own[field]) {
+        throw new RevisionMismatchError(field, revision[field], own[field])
+      }
+    }
+  }
+
+  /** A project runs one workload: switching to another throws {@link RevisionMismatchError}. */
+  switchRuntimeWorkload(workloadId: WorkloadId): void {
+    if (workloadId !== this.workloadId) {
+      throw new RevisionMismatchError('workload_id', workloadId, this.workloadId)
+    }
+  }
+
+  // --- data ------------------------------------------------------------------------------------
+
+  /** Throws {@link ConfigError} when the project has neither a pipeline nor a dataset. */
+  get pipeline(): LeaseDataPipeline {
+    return this.#pipeline ?? this.#missing('dataset')
+  }
+
+  get dataPipelineDescriptor(): LeaseDataPipelineDescriptor {
+    return this.pipeline.descriptor
+  }
+
+  get dataPipelineKind(): LeaseDataPipelineKind {
+    return this.pipeline.descriptor.kind
+  }
+
+  async datasetRegistration(options?: CallOptions): Promise<DatasetRegistration> {
+    return this.pipeline.registration(options)
+  }
+
+  /** The folder of the dataset's upstream when that is local, else null. */
+  async localUpstreamRoot(): Promise<string | null> {
+    return localUpstreamRoot(await this.datasetRegistration())
+  }
+
+  /** The config's dataset folder; null when the config has no dataset. */
+  get configuredShardRoot(): string | null {
+    return this.config.dataset?.root ?? null
+  }
+
+  async microshardPlan(
+    registration: DatasetRegistration,
+    options?: CallOptions,
+  ): Promise<MicroShardPlan> {
+    return this.pipeline.plan(registration, options)
+  }
+
+  async loadBatches(
+    lease: AssignmentLease,
+    cached: readonly CachedMicroShard[],
+    options?: CallOptions,
+  ): Promise<readonly PythonBatchRef[]> {
+    return this.pipeline.loadBatches(lease, cached, options)
+  }
+
+  // --- models ----------------------------------------------------------------------------------
 
   /** A new model. `device` defaults to {@link runtimeDevice}. */
   async initModel(
     device: string = this.runtimeDevice,
     options?: CallOptions,
   ): Promise<ModelHandle> {
-    const result = await this.#session.call('init_model', { device }, options)
-    return new ModelHandle(this.#session, answer(Created, result).model_id)
+    return this.#calls.initModel(device, options)
   }
 
-  /** Trains the model in place on the batches, and returns the hook's metrics. */
-  async trainWindow(
-    model: ModelHandle,
-    batches: readonly PythonBatchRef[],
-    options?: CallOptions,
-  ): Promise<Metrics> {
-    return this.#measure(
-      'train_window',
-      model,
-      { batches: pythonInput(batchRefs, batches) },
-      options,
-    )
+  /**
+   * Trains the model in place. The report's stats are the hook's metrics, with `batch_count` and, when
+   * microshards are given, `microshard_count` written by the host. `examples_processed` and
+   * `tokens_processed` are what the workload counted; where it does not count, the plan's estimates
+   * stand in for them when above zero.
+   */
+  async trainWindow(window: TrainWindow, options?: CallOptions): Promise<WindowReport> {
+    const { model, batches, cached_microshards: cached = [] } = window
+    const metrics = await this.#calls.trainWindow(model, batches, options)
+    return {
+      contribution: null,
+      stats: { ...metrics, ...hostCounts(metrics, batches.length, cached) },
+      completed_at: timestampNow(),
+    }
   }
 
   /** Evaluates the model on a split. A failure is an error, never a metric. */
-  async evaluate(model: ModelHandle, split: EvalSplit, options?: CallOptions): Promise<Metrics> {
-    return this.#measure('evaluate', model, { split: pythonInput(EvalSplit, split) }, options)
+  async evaluate(
+    model: ModelHandle,
+    split: EvalSplit,
+    options?: CallOptions,
+  ): Promise<MetricReport> {
+    const metrics = await this.#calls.evaluate(model, split, options)
+    return { metrics, captured_at: timestampNow() }
+  }
+
+  /** Gives the workload a patch. When the workload fails at it, the outcome is `Rejected`. */
+  async applyPatch(patch: RuntimePatch, options?: CallOptions): Promise<PatchOutcome> {
+    try {
+      return await this.#calls.applyPatch(patch, options)
+    } catch (error) {
+      const notTheWorkload = error instanceof AbortError || error instanceof RuntimeClosedError
+      if (notTheWorkload || !(error instanceof TorchbedError)) throw error
+      return { Rejected: error.message }
+    }
+  }
+
+  /** The stats of a window, which are what a contribution reports. */
+  contributionMetrics(report: WindowReport): Metrics {
+    return report.stats
+  }
+
+  /** {@link standardContributionWeight} of the stats, else 1. */
+  contributionWeight(report: WindowReport): number {
+    return standardContributionWeight(report.stats) ?? 1
+  }
+
+  /** Merges candidates over a base; null when the workload declines. Throws `ERR_VALUE` for a weight that is negative or not finite. */
+  async mergeCandidateModels(
+    base: ModelHandle,
+    candidates: readonly ModelCandidate[],
+    policy: MergePolicy,
+    options?: CallOptions,
+  ): Promise<ModelHandle | null> {
+    return this.#calls.mergeCandidateModels(base, candidates, policy, options)
+  }
+
+  /** Averages the merged model with its base over time; changes and returns `merged`. */
+  async applySingleRootEma(
+    base: ModelHandle,
+    merged: ModelHandle,
+    policy: MergePolicy,
+    options?: CallOptions,
+  ): Promise<ModelHandle> {
+    await this.#calls.applySingleRootEma(base, merged, policy, options)
+    return merged
+  }
+
+  /** Takes a new canonical model over into training; changes and returns `canonical`. */
+  async reconcileCanonicalModel(
+    local: ModelHandle,
+    canonical: ModelHandle,
+    strategy: TrainerCanonicalReconcileStrategy,
+    options?: CallOptions,
+  ): Promise<ModelHandle> {
+    await this.#calls.reconcileCanonicalModel(local, canonical, strategy, options)
+    return canonical
+  }
+
+  // --- artifacts -------------------------------------------------------------------------------
+
+  /**
+   * Loads an artifact out of a store into the model. Every chunk and the root hash are verified first;
+   * the artifact's model schema must be the config's, where it names one.
+   */
+  async loadModelArtifact(
+    model: ModelHandle,
+    descriptor: ArtifactDescriptor,
+    store: FsArtifactStore,
+    options?: CallOptions,
+  ): Promise<ModelHandle> {
+    const own = this.config.model_schema_hash
+    if (own !== undefined && descriptor.model_schema_hash !== own) {
+      throw new RevisionMismatchError('model_schema_hash', descriptor.model_schema_hash, own)
+    }
+    return withArtifactFile(async (path) => {
+      await store.materializeArtifactFile(descriptor, path, options)
+      return this.loadModelArtifactFile(model, path, options)
+    })
+  }
+
+  /** Writes the model as an artifact into a store and returns its descriptor. */
+  async materializeModelArtifact(
+    model: ModelHandle,
+    artifact: { kind: ArtifactKind; head_id: HeadId | null; base_head_id?: HeadId | null },
+    store: FsArtifactStore,
+    options?: CallOptions,
+  ): Promise<ArtifactDescriptor> {
+    const config = { ...WORKLOAD_CONFIG_DEFAULTS, ...this.config }
+    const spec = {
+      ...artifact,
+      precision: config.artifact_precision,
+      model_schema_hash: this.modelSchemaHash,
+      record_format: config.artifact_record_format,
+    }
+    return withArtifactFile(async (path) => {
+      await this.materializeModelArtifactFile(model, path, options)
+      return store.storeArtifactFile(spec, path, config.artifact_chunking, options)
+    })
   }
 
   /** Loads an artifact file into the model, through the workload's path hook, else its bytes hook. */
@@ -142,7 +400,7 @@ export class TorchProject implements AsyncDisposable {
     path: string,
     options?: CallOptions,
   ): Promise<ModelHandle> {
-    await this.#artifact('load_model_artifact', model, path, options)
+    await this.#calls.loadModelArtifact(model, path, options)
     return model
   }
 
@@ -152,48 +410,32 @@ export class TorchProject implements AsyncDisposable {
     path: string,
     options?: CallOptions,
   ): Promise<void> {
-    await this.#artifact('materialize_model_artifact', model, path, options)
+    await this.#calls.materializeModelArtifact(model, path, options)
   }
 
-  /** Drops the workload and its models, and the runtime where the project started its own. */
-  async close(): Promise<void> {
-    await this.#session.close()
-    await this.#ownRuntime?.close()
+  #required<K extends 'supported_workload' | 'model_schema_hash'>(
+    field: K,
+  ): NonNullable<TorchWorkloadConfig[K]> {
+    return this.config[field] ?? this.#missing(field)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
-  }
-
-  async #measure(
-    method: string,
-    model: ModelHandle,
-    params: Record<string, PyInput>,
-    options?: CallOptions,
-  ): Promise<Metrics> {
-    const model_id = model.idFor(this.#session, method)
-    const result = await this.#session.call(method, { model_id, ...params }, options)
-    return answer(Measured, result).metrics
-  }
-
-  async #artifact(
-    method: string,
-    model: ModelHandle,
-    path: string,
-    options?: CallOptions,
-  ): Promise<void> {
-    const model_id = model.idFor(this.#session, method)
-    await this.#session.call(method, { model_id, artifact_path: path }, options)
+  #missing(field: string): never {
+    throw new ConfigError(`Cannot use this of ${this.workloadName}`, [
+      { path: field, message: `the workload config has no ${field}; set it in TorchProject.open` },
+    ])
   }
 }
 
-/** Reads an answer of the workload protocol, which a worker of another make may get wrong. */
-function answer<T>(codec: { fromValue(value: unknown): T; name: string }, value: PyValue): T {
-  try {
-    return codec.fromValue(value)
-  } catch (cause) {
-    throw new ProtocolError(`decode result for python rpc ${codec.name}: ${String(cause)}`, {
-      cause,
-    })
-  }
+/** What the host writes into a window's stats (spec section 5, repaired as section 14 item 13 asks). */
+function hostCounts(
+  metrics: Metrics,
+  batches: number,
+  cached: readonly CachedMicroShard[],
+): Metrics {
+  const counts: Record<string, bigint> = { batch_count: BigInt(batches) }
+  if (cached.length > 0) counts['microshard_count'] = BigInt(cached.length)
+  const { examples_processed, tokens_processed } = processedCounts(metrics, cached)
+  if (examples_processed > 0) counts['examples_processed'] = BigInt(examples_processed)
+  if (tokens_processed > 0) counts['tokens_processed'] = BigInt(tokens_processed)
+  return counts
 }

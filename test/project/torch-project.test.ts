@@ -14,7 +14,11 @@ import {
 } from '../../lib/index.js'
 import { workloadRoot } from '../support/workloads.js'
 
-const plain = { workload_factory: 'plain:create_workload', module_search_roots: [workloadRoot] }
+const runtimeConfig = {
+  workload_factory: 'plain:create_workload',
+  module_search_roots: [workloadRoot],
+}
+const plain = { runtime: runtimeConfig }
 
 const batch: PythonBatchRef = {
   kind: 'cached_microshard_group',
@@ -45,12 +49,10 @@ describe('TorchProject', () => {
   it('trains in place and evaluates, with int and float metrics apart', async () => {
     await using project = await TorchProject.open(plain)
     await using model = await project.initModel()
-    assert.deepEqual(await project.trainWindow(model, [batch, batch]), {
-      steps: 2n,
-      examples_processed: 20n,
-      loss: 0.5,
-    })
-    assert.deepEqual(await project.evaluate(model, { Custom: 'held out' }), {
+    const { stats } = await project.trainWindow({ model, batches: [batch, batch] })
+    assert.deepEqual(stats, { steps: 2n, examples_processed: 20n, loss: 0.5, batch_count: 2n })
+    const { metrics } = await project.evaluate(model, { Custom: 'held out' })
+    assert.deepEqual(metrics, {
       accuracy: 0.75,
       split: '{"Custom": "held out"}',
       steps: 2n,
@@ -61,17 +63,16 @@ describe('TorchProject', () => {
     await using project = await TorchProject.open(plain)
     await using trained = await project.initModel()
     await using fresh = await project.initModel()
-    await project.trainWindow(trained, [batch, batch, batch])
+    await project.trainWindow({ model: trained, batches: [batch, batch, batch] })
     const path = join(folder, 'model.json')
     await project.materializeModelArtifactFile(trained, path)
     assert.equal(await project.loadModelArtifactFile(fresh, path), fresh)
-    assert.equal((await project.evaluate(fresh, 'Test')).steps, 3n)
+    assert.equal((await project.evaluate(fresh, 'Test')).metrics.steps, 3n)
   })
 
   it('falls back to the bytes hooks', async () => {
     await using project = await TorchProject.open({
-      ...plain,
-      workload_factory: 'plain:create_bytes_only',
+      runtime: { ...runtimeConfig, workload_factory: 'plain:create_bytes_only' },
     })
     await using model = await project.initModel()
     const [given, back] = [join(folder, 'given'), join(folder, 'back')]
@@ -87,16 +88,18 @@ describe('TorchProject', () => {
     await using two = await TorchProject.open(plain, { runtime })
     await using first = await one.initModel()
     await using second = await two.initModel()
-    await Promise.all([one.trainWindow(first, [batch]), two.trainWindow(second, [batch, batch])])
-    assert.equal((await one.evaluate(first, 'Test')).steps, 1n)
-    assert.equal((await two.evaluate(second, 'Test')).steps, 2n)
+    await Promise.all([
+      one.trainWindow({ model: first, batches: [batch] }),
+      two.trainWindow({ model: second, batches: [batch, batch] }),
+    ])
+    assert.equal((await one.evaluate(first, 'Test')).metrics.steps, 1n)
+    assert.equal((await two.evaluate(second, 'Test')).metrics.steps, 2n)
     await assert.rejects(one.evaluate(second, 'Test'), ValueError)
   })
 
   it('passes its configuration on as ordinary JavaScript values', async () => {
     await using project = await TorchProject.open({
-      ...plain,
-      workload_config: { hidden: 64, rate: 0.5, names: ['a'] },
+      runtime: { ...runtimeConfig, workload_config: { hidden: 64, rate: 0.5, names: ['a'] } },
     })
     await using model = await project.initModel()
     const report: PythonBatchRef = {
@@ -106,9 +109,10 @@ describe('TorchProject', () => {
       ordinals: [],
       bytes_len: 0,
       pipeline_kind: 'custom',
-      payload: { return: '{"payload": 1}' },
+      payload: { return: '{"config": repr(workload.config)}' },
     }
-    assert.deepEqual(await project.trainWindow(model, [report]), { payload: 1n })
+    const { stats } = await project.trainWindow({ model, batches: [report] })
+    assert.equal(stats['config'], "{'hidden': 64, 'rate': 0.5, 'names': ['a']}")
   })
 
   it('refuses calls after it is closed', async () => {

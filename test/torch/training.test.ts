@@ -47,10 +47,15 @@ const library = import.meta.resolve('../../lib/index.js')
     }))
   }
 
+  const loading = {
+    runtime: { workload_factory: 'loading:create_workload', module_search_roots: [workloadRoot] },
+  }
   const digits = () => ({
-    workload_factory: 'digits_workload:create_workload',
-    module_search_roots: [example('digits')],
-    workload_config: { train_root: join(data, 'train'), test_root: join(data, 'test') },
+    runtime: {
+      workload_factory: 'digits_workload:create_workload',
+      module_search_roots: [example('digits')],
+      workload_config: { train_root: join(data, 'train'), test_root: join(data, 'test') },
+    },
   })
 
   it('runs a workload with the hooks of the specification alone, unchanged', async () => {
@@ -60,8 +65,8 @@ const library = import.meta.resolve('../../lib/index.js')
     await using model = await project.initModel()
     let accuracy = 0
     for (let window = 0; window < 4; window++) {
-      await project.trainWindow(model, batches)
-      accuracy = (await project.evaluate(model, 'Test')).accuracy as number
+      await project.trainWindow({ model, batches })
+      accuracy = (await project.evaluate(model, 'Test')).metrics.accuracy as number
     }
     assert.ok(accuracy >= 0.95, `accuracy ${accuracy}`)
 
@@ -69,24 +74,18 @@ const library = import.meta.resolve('../../lib/index.js')
     const path = join(folder, 'model.safetensors')
     await project.materializeModelArtifactFile(model, path)
     await project.loadModelArtifactFile(loaded, path)
-    assert.equal((await project.evaluate(loaded, 'Test')).accuracy, accuracy)
+    assert.equal((await project.evaluate(loaded, 'Test')).metrics.accuracy, accuracy)
   })
 
   it('runs a DataLoader with two worker processes', async () => {
-    await using project = await TorchProject.open({
-      workload_factory: 'loading:create_workload',
-      module_search_roots: [workloadRoot],
-    })
+    await using project = await TorchProject.open(loading)
     await using model = await project.initModel()
-    const metrics = await project.trainWindow(model, batches.slice(0, 2))
-    assert.equal(metrics.examples_processed, 180n)
+    const { stats } = await project.trainWindow({ model, batches: batches.slice(0, 2) })
+    assert.equal(stats.examples_processed, 180n)
   })
 
   it('refuses a metric that is a tensor, with a remedy', async () => {
-    await using project = await TorchProject.open({
-      workload_factory: 'loading:create_workload',
-      module_search_roots: [workloadRoot],
-    })
+    await using project = await TorchProject.open(loading)
     await using model = await project.initModel()
     await assert.rejects(project.evaluate(model, 'Test'), (error: unknown) => {
       assert.ok(error instanceof MetricValueError)
@@ -108,10 +107,10 @@ const library = import.meta.resolve('../../lib/index.js')
       const path = join(folder, `${title}.safetensors`)
       await writeFile(path, damage(await readFile(good.shard_paths[0]!)))
       await assert.rejects(
-        project.trainWindow(model, [{ ...good, shard_paths: [path] }]),
+        project.trainWindow({ model, batches: [{ ...good, shard_paths: [path] }] }),
         HookRaisedError,
       )
-      assert.ok(await project.trainWindow(model, [good]))
+      assert.ok(await project.trainWindow({ model, batches: [good] }))
     })
   }
 
@@ -121,9 +120,9 @@ const library = import.meta.resolve('../../lib/index.js')
     const many = Array.from({ length: 200 }, () => batches).flat()
     const signal = AbortSignal.timeout(150)
     const began = performance.now()
-    await assert.rejects(project.trainWindow(model, many, { signal }), AbortError)
+    await assert.rejects(project.trainWindow({ model, batches: many }, { signal }), AbortError)
     assert.ok(performance.now() - began < 1500)
-    assert.ok(await project.trainWindow(model, batches))
+    assert.ok(await project.trainWindow({ model, batches }))
   })
 
   it(`keeps the exit code of process.exit() in mid-training, ${EXITS} times out of ${EXITS}`, async function () {
@@ -134,7 +133,7 @@ const library = import.meta.resolve('../../lib/index.js')
       const model = await project.initModel()
       const batches = ${JSON.stringify(batches)}
       setTimeout(() => process.exit(5), Number(process.argv[1]))
-      for (;;) await project.trainWindow(model, batches)`
+      for (;;) await project.trainWindow({ model, batches })`
     const ends = []
     for (let i = 0; i < EXITS; i++) {
       const args = ['--input-type=module', '--eval', code, '--', String(5 + i * 9)]
@@ -164,10 +163,7 @@ const library = import.meta.resolve('../../lib/index.js')
   it('shares the interpreter between two different torch workloads', async () => {
     await using runtime = await EmbeddedRuntime.start()
     await using one = await TorchProject.open(digits(), { runtime })
-    await using two = await TorchProject.open(
-      { workload_factory: 'loading:create_workload', module_search_roots: [workloadRoot] },
-      { runtime },
-    )
+    await using two = await TorchProject.open(loading, { runtime })
     assert.deepEqual([one.workloadName, two.workloadName], ['digits-mlp', 'Loading'])
   })
 
@@ -176,7 +172,7 @@ const library = import.meta.resolve('../../lib/index.js')
     await writeFile(
       path,
       JSON.stringify({
-        runtime: { ...digits() },
+        ...digits(),
         dataset: { root: join(data, 'train'), microshards_per_batch: 4 },
         training: { windows: 6, evaluation_split: 'Test' },
       }),

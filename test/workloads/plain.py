@@ -31,7 +31,13 @@ class Plain:
             state["steps"] += 1
             if "payload" in batch:
                 # A test writes what should happen as an expression or a statement.
-                names = {"state": state, "time": time, "sys": sys, "asyncio": asyncio}
+                names = {
+                    "workload": self,
+                    "state": state,
+                    "time": time,
+                    "sys": sys,
+                    "asyncio": asyncio,
+                }
                 if "return" in batch["payload"]:
                     return eval(batch["payload"]["return"], names)
                 exec(batch["payload"]["do"], names)

@@ -1,4 +1,4 @@
-import type { EvalSplit, Metrics } from '../../schema/index.js'
+import type { HeadId, Metrics, PeerId } from '../../schema/index.js'
 
 /** What happens during `torchbed train`: one JSON object a line with `--json`. */
 export type TrainEvent =
@@ -8,36 +8,62 @@ export type TrainEvent =
       device: string
       python: string
       executable: string
+      experiment: string
+      peers: readonly PeerId[]
       windows: number
-      batches: number
+      /** The canonical head that the run goes on from; null for a new experiment. */
+      resumedFrom: HeadId | null
       idleLoopDelayP99Ms: number
     }
-  | ({ event: 'window'; window: number; metrics: Metrics } & WindowFigures)
-  | { event: 'evaluation'; window: number; split: EvalSplit; metrics: Metrics }
-  | { event: 'artifact'; window: number; path: string; bytes: number }
+  | ({ event: 'window' } & PeerWindow)
+  | ({ event: 'promoted' } & PromotedHead)
   | { event: 'interrupted'; signal: string; window: number; artifact: string | null }
   | { event: 'error'; code: string; message: string }
   | ({ event: 'summary' } & TrainSummary)
 
-/** What the host measured of one window. */
-export interface WindowFigures {
+/** One peer's window. */
+export interface PeerWindow {
+  window: number
+  peer: PeerId
+  head: HeadId
+  metrics: Metrics
+  microshards: number
+  weight: number
+  /** Of the call into Python, waiting for other peers' calls included. */
   seconds: number
-  /** From the workload's `examples_processed`; null when it reports none. */
+  /** From what was processed; null when nothing was counted. */
   examplesPerSecond: number | null
+}
+
+/** A head that has become the canonical one. Window 0 is the genesis. */
+export interface PromotedHead {
+  window: number
+  head: HeadId
+  step: number
+  from: 'genesis' | 'merge' | 'best candidate'
+  /** Of the evaluation. */
+  metrics: Metrics
+  artifact: string
+  bytes: number
   /** Event-loop delay during the window, 99th percentile, in milliseconds. */
   loopDelayP99Ms: number
 }
 
 /** The end of a run. */
 export interface TrainSummary {
-  /** Of the last evaluation; null when the workload reports none. */
+  /** Of the canonical head's evaluation; null when the workload reports none. */
   accuracy: number | null
   loss: number | null
+  head: HeadId
+  step: number
+  /** Windows of this run, without those of an earlier one that it went on from. */
   windows: number
   seconds: number
   loopDelayP99Ms: number
   loopDelayMaxMs: number
   idleLoopDelayP99Ms: number
+  receipts: { count: number; examples: number; tokens: number; weight: number }
+  store: { path: string; bytes: number; files: number }
   artifact: string
   report: string
   curve: string
@@ -52,6 +78,6 @@ export interface TrainReporter {
 
 /** The metric as a number, or null when it is absent or no number. */
 export function numericMetric(metrics: Metrics, name: string): number | null {
-  const value = metrics[name]
+  const value = Object.hasOwn(metrics, name) ? metrics[name] : undefined
   return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : null
 }

@@ -1,26 +1,34 @@
-import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../../errors.js'
+import { writeFileAtomic } from '../../files/atomic-write.js'
 
 /** The folder that a run writes to. Every file in it is complete or absent, also after a kill. */
 export class OutputFolder {
+  /** The canonical head's model, for use elsewhere. */
   readonly artifact: string
   readonly report: string
   readonly curve: string
+  /** The artifact store. */
+  readonly store: string
+  /** The peers' own folders. */
+  readonly peers: string
 
   private constructor(readonly path: string) {
     this.artifact = join(path, 'model.safetensors')
     this.report = join(path, 'report.json')
     this.curve = join(path, 'curve.svg')
+    this.store = join(path, 'store')
+    this.peers = join(path, 'peers')
   }
 
   /** Makes the folder. Throws {@link ConfigError} when it cannot be made or written to. */
   static async open(path: string): Promise<OutputFolder> {
     const folder = new OutputFolder(path)
+    const probe = join(path, `.probe-${process.pid}`)
     try {
       await mkdir(path, { recursive: true })
-      const probe = folder.#temporary('probe')
-      await writeFile(probe, '')
+      await writeFileAtomic(probe, '')
       await rm(probe)
     } catch (cause) {
       const message = `${(cause as Error).message}; choose another folder with --out`
@@ -29,34 +37,15 @@ export class OutputFolder {
     return folder
   }
 
-  /**
-   * Lets `produce` write a file beside the target, then puts it in the target's place. On failure the
-   * target is what it was before. Returns the file's size in bytes.
-   */
-  async replace(target: string, produce: (path: string) => Promise<void>): Promise<number> {
-    const temporary = this.#temporary('partial')
-    try {
-      await produce(temporary)
-      const file = await open(temporary, 'r+')
-      try {
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      const { size } = await stat(temporary)
-      await rename(temporary, target)
-      return size
-    } catch (error) {
-      await rm(temporary, { force: true })
-      throw error
+  /** Size of the store on the disk, temporary files included. */
+  async measureStore(): Promise<{ path: string; bytes: number; files: number }> {
+    let bytes = 0
+    let files = 0
+    for (const entry of await readdir(this.store, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue
+      bytes += (await stat(join(entry.parentPath, entry.name))).size
+      files++
     }
-  }
-
-  async replaceText(target: string, text: string): Promise<void> {
-    await this.replace(target, (path) => writeFile(path, text))
-  }
-
-  #temporary(purpose: string): string {
-    return join(this.path, `.${purpose}-${process.pid}.tmp`)
+    return { path: this.store, bytes, files }
   }
 }

@@ -1,14 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { FsArtifactStore } from '../../checkpoint/index.js'
+import { LeasePlanner } from '../../data/index.js'
+import { writeFileAtomic } from '../../files/atomic-write.js'
 import { pythonInput } from '../../project/python-input.js'
 import { TorchProject } from '../../project/torch-project.js'
 import { EmbeddedRuntime } from '../../runtime/embedded-runtime.js'
-import { json, type Metrics } from '../../schema/index.js'
+import { json, type HeadDescriptor } from '../../schema/index.js'
+import type { Experiment } from '../../training/experiment.js'
+import { localDataset } from '../../training/local-dataset.js'
+import { localTraining } from '../../training/local-training.js'
+import type { Contribution } from '../../training/trainer.js'
 import type { TrainConfig } from './config.js'
 import { lossAndAccuracyCurve, type CurvePoint } from './curve.js'
-import { numericMetric, type TrainReporter, type TrainSummary } from './events.js'
+import { numericMetric, type PeerWindow, type TrainReporter, type TrainSummary } from './events.js'
 import { LoopDelay } from './loop-delay.js'
 import { OutputFolder } from './output-folder.js'
-import { shardBatches } from './shards.js'
 
 /** How long the idle event loop is watched for comparison, in milliseconds. */
 const IDLE_WATCH_MS = 1000
@@ -27,15 +33,16 @@ export interface TrainRunOptions {
 
 /** How far a run has come; what Ctrl-C reports. */
 export interface TrainProgress {
+  /** Step of the canonical head. */
   window: number
   /** The last complete artifact. */
   artifact: string | null
 }
 
 /**
- * Trains window after window on the dataset's shards, evaluates after each and keeps the model of the
- * last evaluated window in `<out>/model.safetensors`. Rejects with {@link AbortError} when `signal`
- * fires; `progress` then says what is kept.
+ * Trains with local peers over one store in `<out>/store`, and keeps the canonical head's model in
+ * `<out>/model.safetensors`. Goes on from the canonical head that the store has. Rejects with
+ * {@link AbortError} when `signal` fires; `progress` then says what is kept.
  */
 export async function runTraining(
   config: TrainConfig,
@@ -45,8 +52,7 @@ export async function runTraining(
   const { reporter, signal } = options
   const began = performance.now()
   const folder = await OutputFolder.open(options.out)
-  const batches = await shardBatches(config.dataset.root, config.dataset.microshards_per_batch)
-  const { windows, evaluation_split: split } = config.training
+  const dataset = await localDataset({ ...config.dataset, signal })
 
   await using runtime = await EmbeddedRuntime.start({
     python: options.python ?? config.runtime.python_executable ?? undefined,
@@ -56,84 +62,166 @@ export async function runTraining(
   const { workload_factory, module_search_roots, env, workload_config } = config.runtime
   await using project = await TorchProject.open(
     {
-      workload_factory,
-      module_search_roots,
-      env,
-      workload_config: pythonInput(json, workload_config),
+      runtime: {
+        workload_factory,
+        module_search_roots,
+        env,
+        workload_config: pythonInput(json, workload_config),
+      },
+      dataset,
+      model_schema_hash: config.training.model_schema_hash ?? `schema of ${workload_factory}`,
     },
     { runtime, signal },
   )
 
+  const store = new FsArtifactStore(folder.store)
   const delay = new LoopDelay()
   delay.reset()
   await sleep(IDLE_WATCH_MS, undefined, { signal })
   const idleLoopDelayP99Ms = delay.p99()
-  reporter.event({
-    event: 'start',
-    workload: project.workloadName,
-    device: project.runtimeDevice,
-    python: runtime.python.version,
-    executable: runtime.python.executable,
-    windows,
-    batches: batches.length,
-    idleLoopDelayP99Ms,
-  })
+  const { windows } = config.training
+  const peers = Array.from({ length: config.training.peers }, (_, i) => `peer-${i + 1}`)
+  const parts = {
+    project,
+    experiment: await experimentOf(config, project),
+    store,
+    peers,
+    peersFolder: folder.peers,
+  }
+  const start = (resumedFrom: string | null) =>
+    reporter.event({
+      event: 'start',
+      workload: project.workloadName,
+      device: project.runtimeDevice,
+      python: runtime.python.version,
+      executable: runtime.python.executable,
+      experiment: parts.experiment.experiment_id,
+      peers,
+      windows,
+      resumedFrom,
+      idleLoopDelayP99Ms,
+    })
 
-  await using model = await project.initModel(project.runtimeDevice, { signal })
   const whole = new LoopDelay()
   whole.reset()
+  const receipts = { count: 0, examples: 0, tokens: 0, weight: 0 }
   const points: CurvePoint[] = []
-  let evaluation: Metrics = {}
-  for (let window = 1; window <= windows; window++) {
-    delay.reset()
-    const start = performance.now()
-    const metrics = await project.trainWindow(model, batches, { signal })
-    const seconds = (performance.now() - start) / 1000
-    const examples = numericMetric(metrics, 'examples_processed')
-    reporter.event({
-      event: 'window',
-      window,
-      metrics,
-      seconds,
-      examplesPerSecond: examples === null ? null : examples / seconds,
-      loopDelayP99Ms: delay.p99(),
-    })
-
-    evaluation = await project.evaluate(model, split, { signal })
-    reporter.event({ event: 'evaluation', window, split, metrics: evaluation })
-    points.push({
-      window,
-      trainLoss: numericMetric(metrics, 'loss'),
-      evaluationLoss: numericMetric(evaluation, 'loss'),
-      accuracy: numericMetric(evaluation, 'accuracy'),
-    })
-
-    const bytes = await folder.replace(folder.artifact, (path) =>
-      project.materializeModelArtifactFile(model, path, { signal }),
-    )
-    progress.window = window
-    progress.artifact = folder.artifact
-    reporter.event({ event: 'artifact', window, path: folder.artifact, bytes })
+  let trainLosses: number[] = []
+  let canonical: HeadDescriptor | undefined
+  let done = 0
+  for await (const event of localTraining(parts, windows, { signal })) {
+    switch (event.kind) {
+      case 'resumed':
+        start(event.head.head_id)
+        canonical = event.head
+        points.push(...event.lineage.map((head) => curvePoint(head, [])))
+        await keep(canonical)
+        delay.reset()
+        break
+      case 'contribution': {
+        const { contribution } = event
+        trainLosses.push(numericMetric(contribution.metrics, 'loss') ?? NaN)
+        receipts.count++
+        receipts.examples += contribution.data_receipt.examples_processed
+        receipts.tokens += contribution.data_receipt.tokens_processed
+        receipts.weight += contribution.receipt.accepted_weight
+        reporter.event({ event: 'window', ...peerWindow(event.window, contribution) })
+        break
+      }
+      case 'promotion': {
+        const { head, from } = event.promotion
+        if (from === 'genesis') start(null)
+        else done++
+        canonical = head
+        points.push(curvePoint(head, trainLosses))
+        trainLosses = []
+        const loopDelayP99Ms = delay.p99()
+        const bytes = await keep(head)
+        reporter.event({
+          event: 'promoted',
+          window: event.window,
+          head: head.head_id,
+          step: head.global_step,
+          from,
+          metrics: head.metrics,
+          artifact: folder.artifact,
+          bytes,
+          loopDelayP99Ms,
+        })
+        delay.reset()
+        break
+      }
+    }
   }
+  if (canonical === undefined) throw new Error('a run without a canonical head')
 
   const summary: TrainSummary = {
-    accuracy: numericMetric(evaluation, 'accuracy'),
-    loss: numericMetric(evaluation, 'loss'),
-    windows,
+    accuracy: numericMetric(canonical.metrics, 'accuracy'),
+    loss: numericMetric(canonical.metrics, 'loss'),
+    head: canonical.head_id,
+    step: canonical.global_step,
+    windows: done,
     seconds: (performance.now() - began) / 1000,
     loopDelayP99Ms: whole.p99(),
     loopDelayMaxMs: whole.max(),
     idleLoopDelayP99Ms,
+    receipts,
+    store: await folder.measureStore(),
     artifact: folder.artifact,
     report: folder.report,
     curve: folder.curve,
   }
   whole.stop()
   delay.stop()
-  await folder.replaceText(folder.curve, lossAndAccuracyCurve(points))
-  await folder.replaceText(
-    folder.report,
-    `${JSON.stringify({ ...summary, workload: project.workloadName, history: points }, null, 2)}\n`,
-  )
+  const report = { ...summary, workload: project.workloadName, history: points }
+  await writeFileAtomic(folder.curve, lossAndAccuracyCurve(points))
+  await writeFileAtomic(folder.report, `${JSON.stringify(report, null, 2)}\n`)
   return summary
+
+  /** Puts the head's model beside the store, for use elsewhere. Returns its size in bytes. */
+  async function keep(head: HeadDescriptor): Promise<number> {
+    const artifact = await store.loadManifest(head.artifact_id)
+    await store.materializeArtifactFile(artifact, folder.artifact, { signal })
+    progress.window = head.global_step
+    progress.artifact = folder.artifact
+    return artifact.bytes_len
+  }
+}
+
+/** The experiment that a config describes; without a budget, two peers together can lease all there is. */
+async function experimentOf(config: TrainConfig, project: TorchProject): Promise<Experiment> {
+  const { training } = config
+  let budget_work_units = training.budget_work_units
+  if (budget_work_units === null) {
+    const { microshards } = await project.microshardPlan(await project.datasetRegistration())
+    const planner = new LeasePlanner()
+    const total = microshards.reduce((sum, shard) => sum + planner.cost(shard), 0)
+    budget_work_units = Math.ceil(total * Math.min(1, 2 / training.peers))
+  }
+  return { ...training, budget_work_units }
+}
+
+function peerWindow(window: number, contribution: Contribution): PeerWindow {
+  const { metrics, seconds, data_receipt } = contribution
+  const examples = data_receipt.examples_processed
+  return {
+    window,
+    peer: contribution.peer_id,
+    head: contribution.head.head_id,
+    metrics,
+    microshards: contribution.lease.microshards.length,
+    weight: contribution.receipt.accepted_weight,
+    seconds,
+    examplesPerSecond: examples === 0 ? null : examples / seconds,
+  }
+}
+
+function curvePoint(head: HeadDescriptor, trainLosses: readonly number[]): CurvePoint {
+  const mean = trainLosses.reduce((sum, loss) => sum + loss, 0) / trainLosses.length
+  return {
+    window: head.global_step,
+    trainLoss: Number.isFinite(mean) ? mean : null,
+    evaluationLoss: numericMetric(head.metrics, 'loss'),
+    accuracy: numericMetric(head.metrics, 'accuracy'),
+  }
 }

@@ -1,0 +1,63 @@
+import type { Metrics } from '../schema/index.js'
+
+/** Lowest quality weight that is published (spec section 11). */
+const MIN_QUALITY_WEIGHT = 0.01
+
+/** Metrics that count work, the most telling first (spec section 5). */
+const WEIGHT_KEYS = [
+  'tokens_processed',
+  'accepted_tokens_or_samples',
+  'examples_processed',
+  'sample_count',
+  'samples',
+  'batch_count',
+] as const
+
+/**
+ * How much a contribution counts: the first metric that says how much work was done and is a finite
+ * number above zero; null when there is none (`standard_contribution_weight`, spec section 5).
+ */
+export function standardContributionWeight(metrics: Metrics): number | null {
+  for (const key of WEIGHT_KEYS) {
+    const value = number(metrics, key)
+    if (value !== null && value > 0) return value
+  }
+  return null
+}
+
+/**
+ * How good a contribution is, in 0.01 to 1: it falls as the loss rises, and rises with accuracy or
+ * score. Of `loss`, `train_loss`, `score` and `accuracy` the first that is there decides; without any,
+ * and so without knowledge, it is 1; a metric that is not finite gives the lowest.
+ *
+ * The reference's formula (spec section 11) takes the absolute value, so that a better accuracy gives
+ * a lower weight; this one does not (spec section 14, item 9).
+ */
+export function qualityWeight(metrics: Metrics): number {
+  for (const key of ['loss', 'train_loss', 'score', 'accuracy'] as const) {
+    const value = Object.hasOwn(metrics, key) ? metrics[key] : undefined
+    if (typeof value !== 'number' && typeof value !== 'bigint') continue
+    return Math.max(MIN_QUALITY_WEIGHT, quality(key, Number(value)))
+  }
+  return 1
+}
+
+function quality(key: 'loss' | 'train_loss' | 'score' | 'accuracy', value: number): number {
+  if (!Number.isFinite(value)) return 0
+  switch (key) {
+    case 'loss':
+    case 'train_loss':
+      return 1 / (1 + Math.max(0, value))
+    case 'accuracy':
+      return 1 / (2 - Math.min(1, Math.max(0, value)))
+    case 'score':
+      return (1 + value / (1 + Math.abs(value))) / 2
+  }
+}
+
+function number(metrics: Metrics, key: string): number | null {
+  const value = Object.hasOwn(metrics, key) ? metrics[key] : undefined
+  if (typeof value !== 'number' && typeof value !== 'bigint') return null
+  const result = Number(value)
+  return Number.isFinite(result) ? result : null
+}

@@ -1,0 +1,186 @@
+import { ProtocolError, ValueError } from '../errors.js'
+import type { CallOptions, WorkloadSession } from '../runtime/python-runtime.js'
+import { PyFloat, type PyInput, type PyValue } from '../runtime/values.js'
+import {
+  CapabilityEstimate,
+  EvalSplit,
+  list,
+  MergePolicy,
+  Metrics,
+  optional,
+  PatchOutcome,
+  PythonBatchRef,
+  record,
+  RuntimePatch,
+  text,
+  TrainerCanonicalReconcileStrategy,
+  type ArtifactId,
+  type Codec,
+  type HeadId,
+  type PeerId,
+} from '../schema/index.js'
+import { ModelHandle } from './model-handle.js'
+import { pythonInput } from './python-input.js'
+
+const Hello = record('hello', { workload_name: text })
+const CapabilityProbe = record('capability_probe', {
+  runtime_device: text,
+  capability: CapabilityEstimate,
+})
+export type CapabilityProbe = ReturnType<(typeof CapabilityProbe)['fromValue']>
+const Created = record('model', { model_id: text })
+const MaybeCreated = record('merged model', { model_id: optional(text) })
+const Measured = record('metrics', { metrics: Metrics })
+const batchRefs = list(PythonBatchRef)
+
+/** A peer's model that may be merged (spec section 3.2, `merge_candidate_models`). */
+export interface ModelCandidate {
+  readonly peer_id: PeerId
+  readonly head_id: HeadId
+  readonly artifact_id: ArtifactId
+  readonly model: ModelHandle
+  readonly sample_weight: number
+  readonly quality_weight: number
+}
+
+function refuseBadWeights(candidate: ModelCandidate): void {
+  for (const field of ['sample_weight', 'quality_weight'] as const) {
+    const weight = candidate[field]
+    if (Number.isFinite(weight) && weight >= 0) continue
+    throw new ValueError(
+      `Cannot merge the model of ${candidate.peer_id}: its ${field} is ${weight}, not a finite number from 0 on`,
+      field,
+    )
+  }
+}
+
+/**
+ * The methods of the workload protocol (spec section 3.2) with typed parameters and checked answers.
+ * Knows nothing of data, stores or peers.
+ */
+export class WorkloadCalls {
+  constructor(readonly session: WorkloadSession) {}
+
+  async hello(): Promise<string> {
+    return this.#ask(Hello, 'hello', null).then((answer) => answer.workload_name)
+  }
+
+  async capabilityProbe(options?: CallOptions): Promise<CapabilityProbe> {
+    return this.#ask(CapabilityProbe, 'capability_probe', null, options)
+  }
+
+  async initModel(device: string, options?: CallOptions): Promise<ModelHandle> {
+    const { model_id } = await this.#ask(Created, 'init_model', { device }, options)
+    return new ModelHandle(this.session, model_id)
+  }
+
+  async trainWindow(
+    model: ModelHandle,
+    batches: readonly PythonBatchRef[],
+    options?: CallOptions,
+  ): Promise<Metrics> {
+    const params = {
+      ...this.#model(model, 'train_window'),
+      batches: pythonInput(batchRefs, batches),
+    }
+    return (await this.#ask(Measured, 'train_window', params, options)).metrics
+  }
+
+  async evaluate(model: ModelHandle, split: EvalSplit, options?: CallOptions): Promise<Metrics> {
+    const params = { ...this.#model(model, 'evaluate'), split: pythonInput(EvalSplit, split) }
+    return (await this.#ask(Measured, 'evaluate', params, options)).metrics
+  }
+
+  async applyPatch(patch: RuntimePatch, options?: CallOptions): Promise<PatchOutcome> {
+    return this.#ask(PatchOutcome, 'apply_patch', pythonInput(RuntimePatch, patch), options)
+  }
+
+  async loadModelArtifact(model: ModelHandle, path: string, options?: CallOptions): Promise<void> {
+    const params = { ...this.#model(model, 'load_model_artifact'), artifact_path: path }
+    await this.session.call('load_model_artifact', params, options)
+  }
+
+  async materializeModelArtifact(
+    model: ModelHandle,
+    path: string,
+    options?: CallOptions,
+  ): Promise<void> {
+    const params = { ...this.#model(model, 'materialize_model_artifact'), artifact_path: path }
+    await this.session.call('materialize_model_artifact', params, options)
+  }
+
+  async mergeCandidateModels(
+    base: ModelHandle,
+    candidates: readonly ModelCandidate[],
+    policy: MergePolicy,
+    options?: CallOptions,
+  ): Promise<ModelHandle | null> {
+    const method = 'merge_candidate_models'
+    for (const candidate of candidates) refuseBadWeights(candidate)
+    const params = {
+      base_model_id: this.#id(base, method),
+      candidates: candidates.map(({ model, sample_weight, quality_weight, ...rest }) => ({
+        ...rest,
+        model_id: this.#id(model, method),
+        sample_weight: new PyFloat(sample_weight),
+        quality_weight: new PyFloat(quality_weight),
+      })),
+      policy: pythonInput(MergePolicy, policy),
+    }
+    const { model_id } = await this.#ask(MaybeCreated, method, params, options)
+    return model_id === null ? null : new ModelHandle(this.session, model_id)
+  }
+
+  async applySingleRootEma(
+    base: ModelHandle,
+    merged: ModelHandle,
+    policy: MergePolicy,
+    options?: CallOptions,
+  ): Promise<void> {
+    const method = 'apply_single_root_ema'
+    const params = {
+      base_model_id: this.#id(base, method),
+      merged_model_id: this.#id(merged, method),
+      policy: pythonInput(MergePolicy, policy),
+    }
+    await this.session.call(method, params, options)
+  }
+
+  async reconcileCanonicalModel(
+    local: ModelHandle,
+    canonical: ModelHandle,
+    strategy: TrainerCanonicalReconcileStrategy,
+    options?: CallOptions,
+  ): Promise<void> {
+    const method = 'reconcile_canonical_model'
+    const params = {
+      local_model_id: this.#id(local, method),
+      canonical_model_id: this.#id(canonical, method),
+      strategy: pythonInput(TrainerCanonicalReconcileStrategy, strategy),
+    }
+    await this.session.call(method, params, options)
+  }
+
+  #id(model: ModelHandle, method: string): string {
+    return model.idFor(this.session, method)
+  }
+
+  #model(model: ModelHandle, method: string): { model_id: string } {
+    return { model_id: this.#id(model, method) }
+  }
+
+  /** Calls, and reads the answer, which a worker of another make may get wrong. */
+  async #ask<T>(
+    codec: Codec<T>,
+    method: string,
+    params: PyInput,
+    options?: CallOptions,
+  ): Promise<T> {
+    const answer: PyValue = await this.session.call(method, params, options)
+    try {
+      return codec.fromValue(answer)
+    } catch (cause) {
+      throw new ProtocolError(`decode result for python rpc ${method}: ${String(cause)}`, { cause })
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/** N peers and a validator over one store, in this process: the loop of spec section 11 without a network. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FsArtifactStore } from '../checkpoint/index.js'
+import { LeasePlanner, ShardCache } from '../data/index.js'
+import { ConfigError } from '../errors.js'
+import type { TorchProject } from '../project/torch-project.js'
+import type { CallOptions } from '../runtime/python-runtime.js'
+import type { HeadDescriptor, PeerId } from '../schema/index.js'
+import { canonicalLineage, readCanonicalHead } from './canonical-head.js'
+import type { Experiment } from './experiment.js'
+import { Trainer, type Contribution } from './trainer.js'
+import { Validator, type Promotion } from './validator.js'
+
+/** What a run works with. */
+export interface LocalTrainingParts {
+  readonly project: TorchProject
+  readonly experiment: Experiment
+  readonly store: FsArtifactStore
+  readonly peers: readonly PeerId[]
+  /** Folder of the peers' shard caches, one each. */
+  readonly peersFolder: string
+}
+
+/** What happens in a run, in order. */
+export type LocalTrainingEvent =
+  | { readonly kind: 'resumed'; readonly head: HeadDescriptor; readonly lineage: HeadDescriptor[] }
+  | { readonly kind: 'contribution'; readonly window: number; readonly contribution: Contribution }
+  | { readonly kind: 'promotion'; readonly window: number; readonly promotion: Promotion }
+
+/**
+ * Trains up to `windows` windows: in each, every peer follows the canonical head, leases, fetches, trains
+ * and publishes, then the validator merges, evaluates and promotes. A store that has a canonical head of
+ * this experiment is gone on with: the next window is the one after its step, and a window that was cut
+ * off is done again.
+ *
+ * Throws what a peer or the validator throws; the store then holds the last promoted head. Throws
+ * {@link ConfigError} when the store belongs to another experiment or revision.
+ */
+export async function* localTraining(
+  parts: LocalTrainingParts,
+  windows: number,
+  options: CallOptions = {},
+): AsyncGenerator<LocalTrainingEvent> {
+  const { project, experiment, store } = parts
+  const validator = new Validator(parts)
+  const trainers = await makeTrainers(parts, options)
+  try {
+    let canonical = await readCanonicalHead(store)
+    if (canonical === null) {
+      const promotion = await validator.genesis(trainers[0]?.peerId ?? 'peer', options)
+      canonical = promotion.head
+      yield { kind: 'promotion', window: 0, promotion }
+    } else {
+      refuseOtherExperiment(experiment, canonical)
+      yield { kind: 'resumed', head: canonical, lineage: await canonicalLineage(store, canonical) }
+    }
+    for (let window = canonical.global_step + 1; window <= windows; window++) {
+      const base: HeadDescriptor = canonical
+      const work = trainers.map((trainer) => trainer.window(window, base, options))
+      const contributions: Contribution[] = []
+      for await (const contribution of asTheyCome(work)) {
+        contributions.push(contribution)
+        yield { kind: 'contribution', window, contribution }
+      }
+      const promotion = await validator.promote(window, base, contributions, options)
+      canonical = promotion.head
+      // What led to the new head is history: its head and receipts stay, its artifacts may go.
+      await store.unpinHead(base.head_id)
+      await store.garbageCollect(options)
+      yield { kind: 'promotion', window, promotion }
+    }
+  } finally {
+    if (!project.closed) for (const trainer of trainers) await trainer.close()
+  }
+}
+
+async function makeTrainers(parts: LocalTrainingParts, options: CallOptions): Promise<Trainer[]> {
+  const registration = await parts.project.datasetRegistration(options)
+  const plan = await parts.project.microshardPlan(registration, options)
+  const planner = new LeasePlanner()
+  return Promise.all(
+    parts.peers.map(async (peer) => {
+      const root = join(parts.peersFolder, peer, 'datasets')
+      await mkdir(root, { recursive: true })
+      return new Trainer(peer, {
+        ...parts,
+        planner,
+        registration,
+        plan,
+        cache: new ShardCache(root),
+      })
+    }),
+  )
+}
+
+function refuseOtherExperiment(experiment: Experiment, head: HeadDescriptor): void {
+  for (const field of ['study_id', 'experiment_id', 'revision_id'] as const) {
+    if (head[field] === experiment[field]) continue
+    const message =
+      `the store's canonical head ${head.head_id} is of ${field} ${JSON.stringify(head[field])}, not ` +
+      `${JSON.stringify(experiment[field])}; use another output folder, or remove this one`
+    throw new ConfigError('Cannot go on with this store', [{ path: field, message }])
+  }
+}
+
+/** The results as they come. When one fails the others are awaited, then its error is thrown. */
+async function* asTheyCome<T>(work: readonly Promise<T>[]): AsyncGenerator<T> {
+  const open = new Map(
+    work.map((promise, index) => [
+      index,
+      promise.then(
+        (value) => ({ index, value }),
+        (error: unknown) => ({ index, error }),
+      ),
+    ]),
+  )
+  let failure: { error: unknown } | undefined
+  while (open.size > 0) {
+    const next = await Promise.race(open.values())
+    open.delete(next.index)
+    if ('error' in next) failure ??= next
+    else if (failure === undefined) yield next.value
+  }
+  if (failure !== undefined) throw failure.error
+}

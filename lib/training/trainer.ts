@@ -1,0 +1,186 @@
+/** A peer that trains: one warm model, its own shard cache, one window at a time (spec section 11). */
+
+import type { FsArtifactStore } from '../checkpoint/index.js'
+import {
+  DataReceiptBuilder,
+  processedCounts,
+  type LeasePlanner,
+  type ShardCache,
+} from '../data/index.js'
+import { qualityWeight } from '../project/contribution.js'
+import type { ModelHandle } from '../project/model-handle.js'
+import type { TorchProject } from '../project/torch-project.js'
+import type { CallOptions } from '../runtime/python-runtime.js'
+import {
+  timestampNow,
+  type ArtifactDescriptor,
+  type AssignmentLease,
+  type ContributionReceipt,
+  type DatasetRegistration,
+  type DataReceipt,
+  type HeadDescriptor,
+  type Metrics,
+  type MicroShardPlan,
+  type PeerId,
+} from '../schema/index.js'
+import { receiptId, windowHeadId, type Experiment } from './experiment.js'
+
+/** What a trainer works with. */
+export interface TrainerParts {
+  readonly project: TorchProject
+  readonly experiment: Experiment
+  readonly store: FsArtifactStore
+  readonly cache: ShardCache
+  readonly planner: LeasePlanner
+  readonly registration: DatasetRegistration
+  readonly plan: MicroShardPlan
+}
+
+/** What a trainer publishes after a window. */
+export interface Contribution {
+  readonly peer_id: PeerId
+  readonly lease: AssignmentLease
+  readonly head: HeadDescriptor
+  readonly artifact: ArtifactDescriptor
+  readonly receipt: ContributionReceipt
+  readonly data_receipt: DataReceipt
+  readonly quality_weight: number
+  /** The window's stats. */
+  readonly metrics: Metrics
+  /** How long the call into Python took, waiting for other peers' calls included, in seconds. */
+  readonly seconds: number
+}
+
+export class Trainer {
+  readonly #parts: TrainerParts
+  #model: ModelHandle | null = null
+  #base: HeadDescriptor | null = null
+
+  constructor(
+    readonly peerId: PeerId,
+    parts: TrainerParts,
+  ) {
+    this.#parts = parts
+  }
+
+  /**
+   * Follows the canonical head, leases, fetches, trains and publishes. What was published under the
+   * same names before is replaced, so that a window that was cut off can be done again.
+   */
+  async window(
+    window: number,
+    canonical: HeadDescriptor,
+    options: CallOptions = {},
+  ): Promise<Contribution> {
+    const { project, experiment, store, cache, registration, plan } = this.#parts
+    const model = await this.#follow(canonical, options)
+    const lease = await this.#lease(window, options)
+    const cached = await cache.fetchLeaseMicroshards(registration, plan, lease, options)
+    const batches = await project.loadBatches(lease, cached, options)
+
+    const began = performance.now()
+    const report = await project.trainWindow(
+      { model, batches, cached_microshards: cached },
+      options,
+    )
+    const seconds = (performance.now() - began) / 1000
+
+    const head_id = windowHeadId(experiment, this.peerId, window)
+    const artifact = await project.materializeModelArtifact(
+      model,
+      { kind: 'FullHead', head_id, base_head_id: canonical.head_id },
+      store,
+      options,
+    )
+    const metrics = project.contributionMetrics(report)
+    const { study_id, experiment_id, revision_id } = experiment
+    const scope = { study_id, experiment_id, revision_id }
+    const head: HeadDescriptor = {
+      head_id,
+      ...scope,
+      artifact_id: artifact.artifact_id,
+      parent_head_id: canonical.head_id,
+      global_step: canonical.global_step + 1,
+      created_at: report.completed_at,
+      metrics,
+    }
+    const receipt: ContributionReceipt = {
+      receipt_id: receiptId(experiment, this.peerId, window),
+      peer_id: this.peerId,
+      ...scope,
+      base_head_id: canonical.head_id,
+      artifact_id: artifact.artifact_id,
+      accepted_at: timestampNow(),
+      accepted_weight: project.contributionWeight(report),
+      metrics,
+      merge_cert_id: null,
+    }
+    const counts = processedCounts(metrics, cached)
+    const data_receipt = DataReceiptBuilder.accepted(
+      counts.examples_processed,
+      counts.tokens_processed,
+    ).build(lease, report.completed_at)
+    await store.storeHead(head, options)
+    await store.storeReceipt(receipt, options)
+    return {
+      peer_id: this.peerId,
+      lease,
+      head,
+      artifact,
+      receipt,
+      data_receipt,
+      quality_weight: qualityWeight(metrics),
+      metrics,
+      seconds,
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#model?.release()
+    this.#model = null
+  }
+
+  /** The model to train: the canonical one at first, then what reconciling with it gives. */
+  async #follow(canonical: HeadDescriptor, options: CallOptions): Promise<ModelHandle> {
+    const { project, experiment, store } = this.#parts
+    const local = this.#model
+    if (local !== null && this.#base?.head_id === canonical.head_id) return local
+    const incoming = await project.initModel(project.runtimeDevice, options)
+    try {
+      const artifact = await store.loadManifest(canonical.artifact_id)
+      await project.loadModelArtifact(incoming, artifact, store, options)
+      if (local !== null) {
+        const strategy = experiment.canonical_reconcile
+        await project.reconcileCanonicalModel(local, incoming, strategy, options)
+      }
+    } catch (error) {
+      await incoming.release()
+      throw error
+    }
+    await local?.release()
+    this.#model = incoming
+    this.#base = canonical
+    return incoming
+  }
+
+  async #lease(window: number, options: CallOptions): Promise<AssignmentLease> {
+    const { experiment, plan, planner } = this.#parts
+    const { network_id, study_id, experiment_id, revision_id, budget_work_units } = experiment
+    const { lease } = await planner.planLease(
+      {
+        network_id,
+        study_id,
+        experiment_id,
+        revision_id,
+        peer_id: this.peerId,
+        dataset_view_id: plan.dataset_view.dataset_view_id,
+        window_id: window,
+        granted_at: timestampNow(),
+        budget_work_units,
+      },
+      plan.microshards,
+      options,
+    )
+    return lease
+  }
+}

@@ -1,0 +1,180 @@
+/** A peer that merges contributions, evaluates the result and promotes it (spec section 11). */
+
+import { CheckpointCatalog, type FsArtifactStore } from '../checkpoint/index.js'
+import { EvaluationRefusedError } from '../errors.js'
+import type { ModelHandle } from '../project/model-handle.js'
+import type { TorchProject } from '../project/torch-project.js'
+import type { ModelCandidate } from '../project/workload-calls.js'
+import type { CallOptions } from '../runtime/python-runtime.js'
+import {
+  type ArtifactDescriptor,
+  type HeadDescriptor,
+  type HeadId,
+  type Metrics,
+  type PeerId,
+} from '../schema/index.js'
+import { writeCanonicalHead } from './canonical-head.js'
+import { genesisHeadId, mergedHeadId, type Experiment } from './experiment.js'
+import type { Contribution } from './trainer.js'
+
+/** A head that has become the canonical one. */
+export interface Promotion {
+  readonly head: HeadDescriptor
+  readonly artifact: ArtifactDescriptor
+  /** What became of the candidates: a merge, or the best one alone when the workload declined. */
+  readonly from: 'genesis' | 'merge' | 'best candidate'
+}
+
+export class Validator {
+  readonly #project: TorchProject
+  readonly #experiment: Experiment
+  readonly #store: FsArtifactStore
+
+  constructor(parts: { project: TorchProject; experiment: Experiment; store: FsArtifactStore }) {
+    this.#project = parts.project
+    this.#experiment = parts.experiment
+    this.#store = parts.store
+  }
+
+  /** Makes the first head of the experiment, of a new model. */
+  async genesis(peer: PeerId, options: CallOptions = {}): Promise<Promotion> {
+    await using model = await this.#project.initModel(this.#project.runtimeDevice, options)
+    const head_id = genesisHeadId(this.#experiment, peer)
+    return await this.#promote(model, { head_id, parent: null, from: 'genesis' }, options)
+  }
+
+  /**
+   * Merges the contributions over the canonical head, applies the root EMA, evaluates and promotes.
+   * When the workload declines to merge, the contribution of the highest quality is promoted as it is.
+   *
+   * Throws what the workload or the store throws, and {@link EvaluationRefusedError} when the
+   * evaluation's loss or accuracy is not finite; the canonical head then stays what it was.
+   */
+  async promote(
+    window: number,
+    canonical: HeadDescriptor,
+    contributions: readonly Contribution[],
+    options: CallOptions = {},
+  ): Promise<Promotion> {
+    const ordered = await this.#inMergeOrder(canonical, contributions)
+    const models = new Map<PeerId, ModelHandle>()
+    try {
+      const candidates: ModelCandidate[] = []
+      for (const contribution of ordered) {
+        const model = await this.#load(contribution.artifact, options)
+        models.set(contribution.peer_id, model)
+        candidates.push({
+          peer_id: contribution.peer_id,
+          head_id: contribution.head.head_id,
+          artifact_id: contribution.artifact.artifact_id,
+          model,
+          sample_weight: contribution.receipt.accepted_weight,
+          quality_weight: contribution.quality_weight,
+        })
+      }
+      const head_id = mergedHeadId(this.#experiment, window)
+      await using merged = await this.#merge(canonical, candidates, options)
+      const best = candidates.reduce((a, b) => (b.quality_weight > a.quality_weight ? b : a))
+      const from = merged === null ? 'best candidate' : 'merge'
+      const model = merged ?? best.model
+      return await this.#promote(model, { head_id, parent: canonical, from }, options)
+    } finally {
+      for (const model of models.values()) await model.release()
+    }
+  }
+
+  /** The contributions by receipt id, checked to be of one scope and one base (spec section 9.4). */
+  async #inMergeOrder(
+    canonical: HeadDescriptor,
+    contributions: readonly Contribution[],
+  ): Promise<Contribution[]> {
+    const catalog = new CheckpointCatalog()
+    for (const { artifact } of contributions) catalog.insertArtifact(artifact)
+    const { study_id, experiment_id, revision_id, merge_policy } = this.#experiment
+    const plan = catalog.planMerge({
+      study_id,
+      experiment_id,
+      revision_id,
+      base_head_id: canonical.head_id,
+      policy: merge_policy,
+      contributions: contributions.map(({ receipt }) => receipt),
+    })
+    const byReceipt = new Map(contributions.map((item) => [item.receipt.receipt_id, item]))
+    return plan.contribution_receipt_ids.flatMap((id) => byReceipt.get(id) ?? [])
+  }
+
+  async #merge(
+    canonical: HeadDescriptor,
+    candidates: readonly ModelCandidate[],
+    options: CallOptions,
+  ): Promise<ModelHandle | null> {
+    const policy = this.#experiment.merge_policy
+    const artifact = await this.#store.loadManifest(canonical.artifact_id)
+    await using base = await this.#load(artifact, options)
+    const merged = await this.#project.mergeCandidateModels(base, candidates, policy, options)
+    if (merged === null) return null
+    try {
+      return await this.#project.applySingleRootEma(base, merged, policy, options)
+    } catch (error) {
+      await merged.release()
+      throw error
+    }
+  }
+
+  async #load(artifact: ArtifactDescriptor, options: CallOptions): Promise<ModelHandle> {
+    const model = await this.#project.initModel(this.#project.runtimeDevice, options)
+    try {
+      return await this.#project.loadModelArtifact(model, artifact, this.#store, options)
+    } catch (error) {
+      await model.release()
+      throw error
+    }
+  }
+
+  /** Evaluates, stores artifact and head, pins, and only then names the head canonical. */
+  async #promote(
+    model: ModelHandle,
+    {
+      head_id,
+      parent,
+      from,
+    }: { head_id: HeadId; parent: HeadDescriptor | null; from: Promotion['from'] },
+    options: CallOptions,
+  ): Promise<Promotion> {
+    const { study_id, experiment_id, revision_id, evaluation_split } = this.#experiment
+    const { metrics, captured_at } = await this.#project.evaluate(model, evaluation_split, options)
+    refuseNonFinite(head_id, metrics)
+    const artifact = await this.#project.materializeModelArtifact(
+      model,
+      { kind: 'FullHead', head_id, base_head_id: parent?.head_id ?? null },
+      this.#store,
+      options,
+    )
+    const head: HeadDescriptor = {
+      head_id,
+      study_id,
+      experiment_id,
+      revision_id,
+      artifact_id: artifact.artifact_id,
+      parent_head_id: parent?.head_id ?? null,
+      global_step: parent === null ? 0 : parent.global_step + 1,
+      created_at: captured_at,
+      metrics,
+    }
+    await this.#store.storeHead(head, options)
+    await this.#store.pinHead(head_id)
+    await writeCanonicalHead(this.#store, head)
+    return { head, artifact, from }
+  }
+}
+
+function refuseNonFinite(head_id: HeadId, metrics: Metrics): void {
+  for (const name of ['loss', 'accuracy']) {
+    const value = Object.hasOwn(metrics, name) ? metrics[name] : undefined
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      throw new EvaluationRefusedError(
+        `Cannot promote ${head_id}: its evaluation has ${name} ${value}; the canonical head stays`,
+      )
+    }
+  }
+}
