@@ -4,12 +4,16 @@
  * A collector spares chunks younger than a grace period. The guard makes the chunks of a running operation young
  * again well within it. There is no lock, so a crashed process leaves none behind, and none can be forgotten. If
  * the process could not run for longer than the grace period (the machine slept), `finish` finds out whether a
- * collector took a chunk.
+ * collector took a chunk. All processes and the file system must have about the same clock.
  */
+
+import { setTimeout } from 'node:timers/promises'
 
 import type { ChunkId } from '../schema/index.js'
 import { touch } from './chunk-files.js'
+import { MAX_WRITES_IN_FLIGHT } from './constants.js'
 import { UnknownChunkError } from './errors.js'
+import { inParallel } from './in-parallel.js'
 import type { StoreLayout } from './layout.js'
 
 /** Longest delay that Node's timers take, in milliseconds. */
@@ -17,20 +21,17 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 
 export class ChunkGuard {
   readonly #layout: StoreLayout
-  readonly #periodMs: number
   readonly #ids = new Set<ChunkId>()
   readonly #timer: NodeJS.Timeout | undefined
-  #renewedAt = Date.now()
   #renewal: Promise<void> = Promise.resolve()
   #failure: { readonly error: unknown } | undefined
 
   /** @param graceMs the collectors' grace period, in milliseconds */
   constructor(layout: StoreLayout, graceMs: number) {
     this.#layout = layout
-    this.#periodMs = graceMs / 4
     // Without a grace period, nothing can be protected.
     if (graceMs === 0) return
-    this.#timer = setInterval(() => this.#renewLater(), Math.min(this.#periodMs, MAX_TIMER_MS))
+    this.#timer = setInterval(() => this.#renewLater(), Math.min(graceMs / 4, MAX_TIMER_MS))
     this.#timer.unref()
   }
 
@@ -50,7 +51,7 @@ export class ChunkGuard {
   async finish(): Promise<void> {
     this.stop()
     await this.#renewal
-    if (Date.now() - this.#renewedAt >= this.#periodMs) this.#renewLater()
+    this.#renewLater()
     await this.#renewal
     if (this.#failure !== undefined) throw this.#failure.error
   }
@@ -69,10 +70,14 @@ export class ChunkGuard {
   }
 
   async #renew(): Promise<void> {
-    const startedAt = Date.now()
-    for (const id of this.#ids) {
-      if (!(await touch(this.#layout.chunk(id)))) throw new UnknownChunkError(id)
-    }
-    this.#renewedAt = startedAt
+    await inParallel(this.#ids, MAX_WRITES_IN_FLIGHT, async (id) => {
+      const path = this.#layout.chunk(id)
+      // A collector that took a chunk just before we made it young is giving it back.
+      for (const waitMs of [10, 100, 1000]) {
+        if (await touch(path)) return
+        await setTimeout(waitMs)
+      }
+      if (!(await touch(path))) throw new UnknownChunkError(id)
+    })
   }
 }

@@ -307,6 +307,7 @@ export class InvalidRecordError extends CheckpointError {
 const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'give this process access to the folder',
   EDQUOT: 'raise the quota or collect garbage',
+  EFBIG: 'files of this size are not allowed here; use smaller chunks or raise the limit',
   EMFILE: 'raise the limit of open files',
   ENAMETOOLONG: 'the id is too long for a file name here; use a shorter one',
   ENOENT: 'check the path',

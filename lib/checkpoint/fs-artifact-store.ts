@@ -63,8 +63,8 @@ export interface CompletenessOptions extends OperationOptions {
  *
  * **Durability.** With `durability: 'full'` (the default) each chunk is synced before it gets its name, the folder
  * of chunks once before the manifest, then the manifest and its folder; pins, heads and receipts are synced with
- * their folder. So a manifest on the disk has its chunks on the disk. With `'none'` nothing is synced, which makes
- * storing small chunks about twice as fast; a crash of the process alone still loses nothing.
+ * their folder. So a manifest on the disk has its chunks on the disk. With `'none'` nothing is synced, which is
+ * faster the smaller the chunks are; a crash of the process alone still loses nothing.
  *
  * **Garbage collection** may run at any time. To fetch an artifact whose descriptor is known over a long time,
  * pin it and store its manifest first: then its chunks are safe as they come in.

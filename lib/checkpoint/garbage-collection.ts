@@ -1,13 +1,14 @@
 /** Deletes what no pin holds, while others read and write the store (spec sections 9.3 and 14, item 11). */
 
 import { randomBytes } from 'node:crypto'
-import { rename, rm, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { existsSync, renameSync, statSync, type Stats } from 'node:fs'
+import { rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 import { ArtifactDescriptor, type ArtifactId, type ChunkId } from '../schema/index.js'
 import { throwIfAborted, type OperationOptions } from './abort.js'
 import { InvalidRecordError } from './errors.js'
-import { fileSize, isMissing, namesIn, readRecord } from './files.js'
+import { isMissing, namesIn, readRecord } from './files.js'
 import type { StoreLayout } from './layout.js'
 
 /** What garbage collection has deleted. */
@@ -49,14 +50,14 @@ export async function collectGarbage(
   }
 
   const removed_manifests: ArtifactId[] = []
-  for (const { artifact_id, ...rest } of unpinned) {
+  for (const manifest of unpinned) {
     stopIfAborted()
-    const path = layout.manifest(artifact_id)
-    if (await anyExists(pinPaths(layout, { artifact_id, ...rest }))) {
-      const manifest = await readManifest(layout, path)
-      if (manifest !== undefined) keepChunks(manifest)
-    } else if (await remove(path)) {
-      removed_manifests.push(artifact_id)
+    const path = layout.manifest(manifest.artifact_id)
+    if (await removeUnless(path, () => pinPaths(layout, manifest).some(existsSync))) {
+      removed_manifests.push(manifest.artifact_id)
+    } else {
+      const pinned = await readManifest(layout, path)
+      if (pinned !== undefined) keepChunks(pinned)
     }
   }
 
@@ -64,8 +65,10 @@ export async function collectGarbage(
   for (const name of await namesIn(layout.chunksFolder)) {
     stopIfAborted()
     const path = join(layout.chunksFolder, name)
-    if (!name.endsWith('.chunk') || keep.has(path)) continue
-    if (await removeIfOld(path, graceMs)) removed_chunks.push(name.slice(0, -'.chunk'.length))
+    if (!name.endsWith('.chunk') || keep.has(path) || !(await isOld(path, graceMs))) continue
+    if (await removeUnless(path, (at) => isYoung(statSync(at), graceMs))) {
+      removed_chunks.push(name.slice(0, -'.chunk'.length))
+    }
   }
 
   let removed_temp_files = 0
@@ -102,42 +105,45 @@ function pinPaths(
   return [layout.artifactPin(artifact_id), ...(head_id === null ? [] : [layout.headPin(head_id)])]
 }
 
-async function anyExists(paths: readonly string[]): Promise<boolean> {
-  for (const path of paths) if ((await fileSize(path)) !== undefined) return true
-  return false
-}
-
 /**
- * Deletes a chunk unless a writer wants it. A writer that finds a chunk in place makes it young by its name, and
- * may do so after we looked at its age. So the file first loses its name, and is looked at once more: from then
- * on, a writer finds it gone and writes it again.
+ * Deletes a file unless it is wanted, which may change while we look: a writer may pin an artifact and write its
+ * manifest, or make a chunk young that it found in place. So the file first loses its name, and is looked at once
+ * more. From then on, a writer finds it gone and writes it again; before that, we see what the writer did and give
+ * the name back. Nothing is lost either way. The calls are synchronous, some microseconds each, so that a file
+ * which gets its name back was gone for hardly any time.
+ *
+ * @param isWanted looks at the file, which is at the given path now
+ * @returns false when it is wanted, or gone already
  */
-async function removeIfOld(path: string, graceMs: number): Promise<boolean> {
-  if (!(await isOld(path, graceMs))) return false
-  const away = join(path, '..', `.torchbed-${randomBytes(12).toString('hex')}.tmp`)
+async function removeUnless(path: string, isWanted: (at: string) => boolean): Promise<boolean> {
+  const away = join(dirname(path), `.torchbed-${randomBytes(12).toString('hex')}.tmp`)
   try {
-    await rename(path, away)
+    if (isWanted(path)) return false
+    renameSync(path, away)
+    if (isWanted(away)) {
+      renameSync(away, path)
+      return false
+    }
   } catch (error) {
+    // Another collector was faster, maybe because it took the nameless file for a left-over, which it is.
     if (isMissing(error)) return false
     throw error
   }
-  if (await isOld(away, graceMs)) return remove(away)
-  // Gone when another collector took the nameless file for a left-over, which it is.
-  await rename(away, path).catch((error: unknown) => {
-    if (!isMissing(error)) throw error
-  })
-  return false
+  return remove(away)
 }
 
-/** Whether a file was last written or made young `graceMs` or longer ago; false when there is none. */
 async function isOld(path: string, graceMs: number): Promise<boolean> {
   try {
-    const found = await stat(path)
-    return graceMs === 0 || Date.now() - found.mtimeMs >= graceMs
+    return !isYoung(await stat(path), graceMs)
   } catch (error) {
     if (isMissing(error)) return false
     throw error
   }
+}
+
+/** Whether a file was written, or made young, less than `graceMs` ago. */
+function isYoung({ mtimeMs }: Stats, graceMs: number): boolean {
+  return graceMs > 0 && Date.now() - mtimeMs < graceMs
 }
 
 /** False when somebody else has deleted it. */

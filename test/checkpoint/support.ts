@@ -69,13 +69,16 @@ export async function makeOld(path: string, ageMs = 24 * 60 * 60 * 1000): Promis
 /**
  * Another process that has `FsArtifactStore` and `chunkingScheme` in scope. Resolves with what it printed; rejects
  * when it fails.
+ *
+ * @param limits commands for the shell that starts it, such as `ulimit -f 100`
  */
-export async function runElsewhere(script: string): Promise<string> {
+export async function runElsewhere(script: string, limits?: string): Promise<string> {
   const module = fileURLToPath(new URL('../../lib/checkpoint/index.js', import.meta.url))
   const source = `import { FsArtifactStore, chunkingScheme } from ${JSON.stringify(module)}\n${script}`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const command = [process.execPath, '--input-type=module', '-e', source]
+  if (limits !== undefined) command.unshift('/bin/sh', '-c', `${limits}; exec "$@"`, 'sh')
+  const [program = '', ...args] = command
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   child.stdout.on('data', (data: Buffer) => (output += data.toString()))
   const [status] = (await once(child, 'close')) as [number | null]
