@@ -4,7 +4,6 @@ Session 0 is the host itself; every other session is an open workload.
 """
 
 import contextlib
-import importlib.metadata
 import platform
 import sys
 from collections.abc import Iterable
@@ -222,6 +221,8 @@ def _prefer_spawn() -> None:
 
 
 def _installed_version(package: str) -> str | None:
+    import importlib.metadata  # slow to import, and only needed here
+
     module = sys.modules.get(package)
     version = getattr(module, "__version__", None)
     if version is None:

@@ -21,7 +21,7 @@ class HostStream(io.RawIOBase):
         self._deliver = deliver
         # A chunk may end inside a character; bytes that are no UTF-8 are shown as \xNN.
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer that prints may run at any place
 
     def writable(self) -> bool:
         """Return True."""

@@ -16,8 +16,12 @@ Rules that hold for every hook:
 - **Errors.** Raise whatever fits. The caller gets `ERR_HOOK_RAISED` with the type, the text and
   the traceback; SystemExit and KeyboardInterrupt do not end the process. After an error
   the host clears the traceback of the exception, so that its frames do not keep tensors alive.
-- **Cancelling.** An aborted call raises `torchbed.Cancelled` inside the hook (a BaseException).
-  `torchbed.should_stop()` asks instead. The state stays usable if the hook leaves it so.
+- **Cancelling.** An aborted call raises `torchbed.Cancelled`, a KeyboardInterrupt, inside the hook;
+  an async hook that is waiting gets asyncio.CancelledError. Clean up and let it go on: an async
+  hook has a second for that. `torchbed.should_stop()` asks instead, so that a loop can end between
+  two steps. The host keeps the state; it is as usable as the hook leaves it.
+- **Modules.** The interpreter may hold other workloads. A module is imported once; two projects
+  cannot both have a `workload.py`, and opening the second says so.
 - **Metrics** are a dict of str to bool, int, float or str. Call `.item()` on tensors and on numpy
   scalars (numpy.float64 alone passes as it is). NaN and infinities pass.
 """
