@@ -95,7 +95,7 @@ def test_non_daemon_threads_get_a_moment_but_not_for_ever() -> None:
 
 def test_daemon_threads_are_not_waited_for() -> None:
     _, seconds, _ = ended("threading.Thread(target=time.sleep, args=(100,), daemon=True).start()")
-    assert seconds < 0.5
+    assert seconds < 0.8
 
 
 def test_workloads_are_closed_and_async_leftovers_cancelled(tmp_path: Path) -> None:
@@ -137,5 +137,5 @@ def test_what_was_printed_is_flushed_even_if_an_exit_function_prints() -> None:
 def test_shutdown_in_a_process_that_did_nothing_is_quick() -> None:
     began = time.monotonic()
     _, seconds, _ = ended("")
-    assert seconds < 0.2
+    assert seconds < 0.8
     assert time.monotonic() - began < 30
