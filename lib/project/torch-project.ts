@@ -433,9 +433,9 @@ function hostCounts(
   cached: readonly CachedMicroShard[],
 ): Metrics {
   const counts: Record<string, bigint> = { batch_count: BigInt(batches) }
-  if (cached.length > 0) counts['microshard_count'] = BigInt(cached.length)
+  if (cached.length > 0) counts.microshard_count = BigInt(cached.length)
   const { examples_processed, tokens_processed } = processedCounts(metrics, cached)
-  if (examples_processed > 0) counts['examples_processed'] = BigInt(examples_processed)
-  if (tokens_processed > 0) counts['tokens_processed'] = BigInt(tokens_processed)
+  if (examples_processed > 0) counts.examples_processed = BigInt(examples_processed)
+  if (tokens_processed > 0) counts.tokens_processed = BigInt(tokens_processed)
   return counts
 }

@@ -56,7 +56,7 @@ export class Validator {
     contributions: readonly Contribution[],
     options: CallOptions = {},
   ): Promise<Promotion> {
-    const ordered = await this.#inMergeOrder(canonical, contributions)
+    const ordered = this.#inMergeOrder(canonical, contributions)
     const models = new Map<PeerId, ModelHandle>()
     try {
       const candidates: ModelCandidate[] = []
@@ -84,10 +84,7 @@ export class Validator {
   }
 
   /** The contributions by receipt id, checked to be of one scope and one base (spec section 9.4). */
-  async #inMergeOrder(
-    canonical: HeadDescriptor,
-    contributions: readonly Contribution[],
-  ): Promise<Contribution[]> {
+  #inMergeOrder(canonical: HeadDescriptor, contributions: readonly Contribution[]): Contribution[] {
     const catalog = new CheckpointCatalog()
     for (const { artifact } of contributions) catalog.insertArtifact(artifact)
     const { study_id, experiment_id, revision_id, merge_policy } = this.#experiment

@@ -5,24 +5,24 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { FsArtifactStore } from '../../lib/index.js'
+import { canonicalLineage, readCanonicalHead } from '../../lib/training/canonical-head.js'
 import { jsonEvents, torchbed } from '../support/cli.js'
+import { writeShards } from '../support/shards.js'
 import { workloadRoot } from '../support/workloads.js'
 
 describe('torchbed train', () => {
   let folder: string
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'torchbed trän '))
-    await mkdir(join(folder, 'shards'))
-    for (const name of ['00000', '00001', '00002']) {
-      await writeFile(join(folder, 'shards', `${name}.safetensors`), '12345678')
-    }
+    await writeShards(join(folder, 'shards'), 3, 16)
   })
   afterEach(() => rm(folder, { recursive: true }))
 
   async function config(changes: Record<string, unknown> = {}): Promise<string> {
     const path = join(folder, 'config.json')
     const content = {
-      runtime: { module_search_roots: [workloadRoot], workload_factory: 'plain:create_workload' },
+      runtime: { module_search_roots: [workloadRoot], workload_factory: 'plain:create_mergeable' },
       dataset: { root: 'shards', microshards_per_batch: 2 },
       training: { windows: 3, evaluation_split: 'Test' },
       ...changes,
@@ -41,7 +41,8 @@ describe('torchbed train', () => {
       events.map(({ event }) => event),
       [
         'start',
-        ...Array.from({ length: 3 }, () => ['window', 'evaluation', 'artifact']).flat(),
+        'promoted',
+        ...Array.from({ length: 3 }, () => ['window', 'promoted']).flat(),
         'summary',
       ],
     )
@@ -49,22 +50,35 @@ describe('torchbed train', () => {
     assert.equal(summary.accuracy, 0.75)
     assert.ok(Number(summary.loopDelayP99Ms) >= 0)
     assert.ok(Number(summary.idleLoopDelayP99Ms) >= 0)
-    // Six steps: two batches of two and one shard, in each of three windows.
+    assert.equal(summary.head, 'experiment-merged-window-3')
+    // Two batches a window, of two and of one shard; each merge takes half of what is new.
     const artifact = JSON.parse(await readFile(join(out(), 'model.safetensors'), 'utf8')) as object
-    assert.deepEqual(artifact, { device: 'python-plain', steps: 6 })
+    assert.deepEqual(artifact, {
+      device: 'python-plain',
+      steps: 3,
+      policy: 'QualityWeightedEma',
+      weights: [20],
+    })
     const report = JSON.parse(await readFile(join(out(), 'report.json'), 'utf8')) as {
       history: unknown[]
     }
-    assert.equal(report.history.length, 3)
+    assert.equal(report.history.length, 4)
     assert.match(await readFile(join(out(), 'curve.svg'), 'utf8'), /^<svg .*<\/svg>\n$/s)
-    assert.deepEqual(readdirSync(out()).sort(), ['curve.svg', 'model.safetensors', 'report.json'])
+    assert.deepEqual(readdirSync(out()).sort(), [
+      'curve.svg',
+      'model.safetensors',
+      'peers',
+      'report.json',
+      'store',
+    ])
   })
 
   it('shows a table for people, and a line a window where there is no terminal', async () => {
     const end = await torchbed(['train', await config(), '--out', out()])
     assert.equal(end.code, 0, end.stderr)
     assert.match(end.stdout, /held-out accuracy +0\.7500\n/)
-    assert.match(end.stderr, /window 3\/3 {2}loss 0\.5000/)
+    assert.match(end.stderr, /^peer-1 {2}window 3 {2}loss 0\.5000/m)
+    assert.match(end.stderr, /^canonical {2}window 3 .*step 3/m)
   })
 
   describe('bad usage', () => {
@@ -134,6 +148,67 @@ describe('torchbed train', () => {
     assert.match(end.stderr, /plain\.py/)
   })
 
+  it('goes on from the last promoted head when it is run again', async () => {
+    const first = await torchbed(['train', await config(), '--out', out(), '--json'])
+    assert.equal(first.code, 0, first.stderr)
+    const longer = await config({ training: { windows: 5, evaluation_split: 'Test' } })
+    const second = await torchbed(['train', longer, '--out', out(), '--json'])
+    assert.equal(second.code, 0, second.stderr + second.stdout)
+    const events = jsonEvents(second.stdout)
+    assert.equal(events[0]?.resumedFrom, 'experiment-merged-window-3')
+    assert.deepEqual(
+      events.filter(({ event }) => event === 'promoted').map(({ step }) => step),
+      [4, 5],
+    )
+    assert.equal((events.at(-1) as { windows: number }).windows, 2)
+  })
+
+  it('refuses to go on with the store of another experiment', async () => {
+    await torchbed(['train', await config(), '--out', out()])
+    const other = await config({ training: { experiment_id: 'other' } })
+    const end = await torchbed(['train', other, '--out', out()])
+    assert.equal(end.code, 2, end.stderr)
+    assert.match(end.stderr, /experiment_id.*"experiment".*"other".*another output folder/s)
+  })
+
+  it('trains several peers, and comes to the same end after kill -9 at any moment', async function () {
+    this.timeout(120_000)
+    const training = { windows: 4, peers: 3, evaluation_split: 'Test' }
+    const path = await config({ training })
+    let kills = 0
+    for (;;) {
+      const after = 200 + kills * 37
+      let timer: NodeJS.Timeout | undefined
+      const end = await torchbed(['train', path, '--out', out(), '--json'], {
+        onStdout: (stdout, child) => {
+          // Early kills come at moments of the training itself: from the first event on.
+          if (kills < 12 && timer === undefined && stdout !== '') {
+            timer = setTimeout(() => child.kill('SIGKILL'), after % 120)
+          }
+        },
+      })
+      clearTimeout(timer)
+      if (end.signal === 'SIGKILL') {
+        kills++
+        continue
+      }
+      assert.equal(end.code, 0, end.stderr + end.stdout)
+      const summary = jsonEvents(end.stdout).at(-1) as { head: string; step: number }
+      assert.equal(summary.head, 'experiment-merged-window-4')
+      assert.equal(summary.step, 4)
+      break
+    }
+    assert.ok(kills > 0)
+    const store = new FsArtifactStore(join(out(), 'store'))
+    const canonical = await readCanonicalHead(store)
+    assert.ok(canonical !== null)
+    assert.ok(await store.hasCompleteArtifact(canonical.artifact_id, { verify: true }))
+    assert.deepEqual(
+      (await canonicalLineage(store, canonical)).map(({ global_step }) => global_step),
+      [0, 1, 2, 3, 4],
+    )
+  })
+
   it('leaves no half-written artifact when the disk is full', async function () {
     const disk = join(folder, 'disk')
     await mkdir(disk)
@@ -146,14 +221,19 @@ describe('torchbed train', () => {
       const runtime = {
         module_search_roots: [workloadRoot],
         workload_factory: 'plain:create_large',
-        workload_config: 200_000,
+        workload_config: { bytes: 200_000 },
       }
       const end = await torchbed(['train', await config({ runtime }), '--out', disk, '--json'])
       assert.equal(end.code, 1, end.stdout)
       const error = jsonEvents(end.stdout).at(-1) as { code: string; message: string }
-      assert.equal(error.code, 'ERR_HOOK_RAISED')
-      assert.match(error.message, /No space left on device/)
-      assert.deepEqual(readdirSync(disk), [])
+      assert.equal(error.code, 'ERR_CHECKPOINT_IO')
+      assert.match(error.message, /ENOSPC/)
+      assert.equal(existsSync(join(disk, 'model.safetensors')), false)
+      const left = readdirSync(disk, { recursive: true }).map(String)
+      assert.deepEqual(
+        left.filter((name) => name.includes('.tmp') || name.includes('.json')),
+        [],
+      )
     } finally {
       execFileSync('umount', [disk])
     }
@@ -169,7 +249,7 @@ describe('torchbed train', () => {
       let sent = 0
       const end = await torchbed(['train', await config({ runtime }), '--out', out(), '--json'], {
         onStdout: (stdout, child) => {
-          if (sent !== 0 || !stdout.includes(`"event":"artifact","window":${afterWindow}`)) return
+          if (sent !== 0 || !stdout.includes(`"event":"promoted","window":${afterWindow}`)) return
           sent = performance.now()
           setTimeout(() => child.kill(signal), 100)
         },
@@ -187,7 +267,7 @@ describe('torchbed train', () => {
       assert.equal(last.window, 1)
       assert.ok(String(last.artifact).endsWith('model.safetensors'))
       assert.ok(existsSync(artifact))
-      assert.equal((JSON.parse(readFileSync(artifact, 'utf8')) as { steps: number }).steps, 2)
+      assert.equal((JSON.parse(readFileSync(artifact, 'utf8')) as { steps: number }).steps, 1)
     })
 
     it('stops within two seconds inside a long C call too', async () => {

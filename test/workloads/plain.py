@@ -41,7 +41,11 @@ class Plain:
                 if "return" in batch["payload"]:
                     return eval(batch["payload"]["return"], names)
                 exec(batch["payload"]["do"], names)
-        return {"steps": state["steps"], "examples_processed": 10 * len(batches), "loss": 0.5}
+        return {
+            "steps": state["steps"],
+            "examples_processed": 10 * len(batches),
+            "loss": 0.5,
+        }
 
     def evaluate(self, state: dict[str, Any], split: Any) -> dict[str, Any]:
         return {"accuracy": 0.75, "split": json.dumps(split), "steps": state["steps"]}
@@ -93,19 +97,47 @@ def create_failing(config: Any) -> None:
 not_callable = 3
 
 
-class Large(Plain):
+class Mergeable(Plain):
+    """Merges by the mean of the steps, weighted by samples; quality decides nothing here."""
+
+    def merge_candidate_models(
+        self, base: dict[str, Any], candidates: list[dict[str, Any]], policy: Any
+    ) -> dict[str, Any] | None:
+        if self.config.get("declines"):
+            return None
+        weights = [candidate["sample_weight"] for candidate in candidates]
+        steps = [candidate["model"]["steps"] for candidate in candidates]
+        mean = sum(w * s for w, s in zip(weights, steps, strict=True)) / sum(weights)
+        return {**base, "steps": mean, "policy": policy, "weights": weights}
+
+    def apply_single_root_ema(
+        self, base: dict[str, Any], merged: dict[str, Any], policy: Any
+    ) -> dict[str, Any]:
+        return {**merged, "steps": merged["steps"] * 0.5 + base["steps"] * 0.5}
+
+    def reconcile_canonical_model(
+        self, local: dict[str, Any], canonical: dict[str, Any], strategy: Any
+    ) -> None:
+        canonical["reconciled"] = strategy
+
+    def evaluate(self, state: dict[str, Any], split: Any) -> dict[str, Any]:
+        loss = self.config.get("loss", 1.0) / (1 + state["steps"])
+        return {"accuracy": 0.75, "loss": loss, "steps": state["steps"]}
+
+
+class Large(Mergeable):
     """Its artifact has as many bytes as the configuration says."""
 
     def materialize_model_artifact_path(self, state: dict[str, Any], path: str) -> None:
         with open(path, "wb") as file:
-            file.write(bytes(self.config))
+            file.write(bytes(self.config["bytes"]))
 
 
-def create_large(config: int) -> Large:
+def create_large(config: dict[str, Any]) -> Large:
     return Large(config)
 
 
-class Interruptible(Plain):
+class Interruptible(Mergeable):
     """Runs a statement instead of training, once it has trained some windows."""
 
     windows = 0
@@ -119,3 +151,7 @@ class Interruptible(Plain):
 
 def create_interruptible(config: dict[str, Any]) -> Interruptible:
     return Interruptible(config)
+
+
+def create_mergeable(config: Any) -> Mergeable:
+    return Mergeable(config or {})

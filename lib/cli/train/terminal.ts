@@ -130,7 +130,7 @@ function promotedText(event: PromotedHead): string {
     event.window === 0 ? 'genesis' : `window ${event.window}`,
     `loss ${figure(numericMetric(event.metrics, 'loss'), 4)}`,
     `accuracy ${figure(numericMetric(event.metrics, 'accuracy'), 4)}`,
-    `${event.from === 'genesis' ? 'step 0' : `${event.from}, step ${event.step}`}`,
+    event.from === 'genesis' ? 'step 0' : `${event.from}, step ${event.step}`,
     `loop p99 ${milliseconds(event.loopDelayP99Ms)}`,
   ].join('  ')
 }
