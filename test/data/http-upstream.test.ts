@@ -262,6 +262,23 @@ describe('an upstream over HTTP', () => {
     assert.deepEqual(answers.slice(5), [200], 'the tag was of a manifest that is gone')
   })
 
+  it('is not shown the tag of another upstream', async () => {
+    const serve = (path: string, entries = dataset.manifest.entries) => {
+      server.handlers.set(path, (request, response) => {
+        response.setHeader('etag', '"same"')
+        if (request.headers['if-none-match'] === '"same"') response.writeHead(304).end()
+        else response.end(ShardFetchManifest.toJson({ ...dataset.manifest, entries }))
+      })
+    }
+    serve(MANIFEST, [dataset.entry(0)])
+    serve('/other/fetch-manifest.json')
+    server.serve('/other/00001.bin', 'shard 1')
+    const cache = dataset.cache()
+    await fetch(cache)
+    const upstream = { Http: { base_url: `${server.origin}/other` } }
+    assert.equal((await dataset.fetch([1], { cache, upstream })).length, 1)
+  })
+
   it('stands in for nothing when it answers with what is no manifest', async () => {
     const cache = dataset.cache()
     await fetch(cache)
