@@ -42,9 +42,8 @@ std::shared_ptr<Environment> Environment::of(Napi::Env env) {
 
 void Environment::open_channel() {
   const Napi::String name = Napi::String::New(env_, "torchbed");
-  const napi_status status =
-      napi_create_threadsafe_function(env_, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
-                                      &Environment::on_wake, &channel_);
+  const napi_status status = napi_create_threadsafe_function(
+      env_, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, &Environment::on_wake, &channel_);
   if (status != napi_ok) throw Napi::Error::New(env_, "cannot create a thread-safe function");
   napi_unref_threadsafe_function(env_, channel_);
 }
@@ -128,7 +127,7 @@ void Environment::drain() {
   // Settling runs no JavaScript: what is printed is seen before the promises' reactions all the same.
   // The listener comes last because what it throws must become an uncaught exception.
   if (output.empty() || output_listener_.IsEmpty()) return;
-  napi_value argument = output_array(std::move(output));
+  napi_value argument = output_array(output);
   napi_value ignored = nullptr;
   napi_call_function(env_, env_.Undefined(), output_listener_.Value(), 1, &argument, &ignored);
 }
@@ -139,10 +138,10 @@ Napi::Array Environment::take_output() {
     const std::lock_guard<std::mutex> lock(mutex_);
     output.swap(output_);
   }
-  return output_array(std::move(output));
+  return output_array(output);
 }
 
-Napi::Array Environment::output_array(std::vector<Output> output) const {
+Napi::Array Environment::output_array(const std::vector<Output>& output) const {
   const Napi::Array array = Napi::Array::New(env_, output.size() * 2);
   uint32_t index = 0;
   for (const Output& piece : output) {

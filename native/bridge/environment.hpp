@@ -60,7 +60,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void close();
   void wake();
   void drain();
-  Napi::Array output_array(std::vector<Output> output) const;
+  Napi::Array output_array(const std::vector<Output>& output) const;
 
   static void on_wake(napi_env env, napi_value callback, void* context, void* data);
 

@@ -15,9 +15,8 @@ namespace torchbed {
 namespace {
 
 std::string utf8(PyObject* text) {
-  const PyRef raw =
-      PyRef::take(text == nullptr ? nullptr
-                                  : PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace"));
+  const PyRef raw = PyRef::take(
+      text == nullptr ? nullptr : PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace"));
   if (!raw) {
     PyErr_Clear();
     return "";
@@ -65,16 +64,18 @@ std::optional<Failure> Host::start(const StartOptions& options) {
     return Failure{"ERR_PYTHON_START", "Cannot decode the path " + options.executable, "", "", ""};
   }
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // Its successor is not in the stable ABI.
-  Py_SetProgramName(program);                               // Kept by Python, never freed.
+#pragma GCC diagnostic ignored \
+    "-Wdeprecated-declarations"  // Its successor is not in the stable ABI.
+  Py_SetProgramName(program);    // Kept by Python, never freed.
 #pragma GCC diagnostic pop
   // 0: no signal handlers. SIGINT belongs to Node.
   Py_InitializeEx(0);
   const std::string running = Py_GetVersion();
   if (running.compare(0, options.version.size(), options.version) != 0) {
-    return Failure{"ERR_PYTHON_START",
-                   "Cannot use Python " + options.version + ": its shared library is Python " + running,
-                   "", "", ""};
+    return Failure{
+        "ERR_PYTHON_START",
+        "Cannot use Python " + options.version + ": its shared library is Python " + running, "",
+        "", ""};
   }
   return import_package(options);
 }
@@ -83,8 +84,7 @@ std::optional<Failure> Host::import_package(const StartOptions& options) {
   import_with_own_libraries();
   PyObject* path = PySys_GetObject("path");  // borrowed
   const PyRef root = PyRef::take(PyUnicode_DecodeFSDefault(options.python_root.c_str()));
-  if (path == nullptr || !root || PyList_Insert(path, 0, root.get()) != 0 ||
-      !add_bridge_module()) {
+  if (path == nullptr || !root || PyList_Insert(path, 0, root.get()) != 0 || !add_bridge_module()) {
     return failure_from_error("ERR_PYTHON_START");
   }
   const PyRef host = PyRef::take(PyImport_ImportModule("torchbed.host"));
@@ -93,8 +93,9 @@ std::optional<Failure> Host::import_package(const StartOptions& options) {
   release_ = PyRef::take(PyObject_GetAttrString(host.get(), "release"));
   shut_down_ = PyRef::take(PyObject_GetAttrString(host.get(), "shutdown"));
   cancelled_ = PyRef::take(PyObject_GetAttrString(host.get(), "Cancelled"));
+  interrupt_ = PyRef::take(PyObject_GetAttrString(host.get(), "interrupt"));
   const PyRef started = PyRef::take(PyObject_CallMethod(host.get(), "start", nullptr));
-  if (!dispatch_ || !release_ || !shut_down_ || !cancelled_ || !started) {
+  if (!dispatch_ || !release_ || !shut_down_ || !cancelled_ || !interrupt_ || !started) {
     return failure_from_error("ERR_PYTHON_START");
   }
   return std::nullopt;
@@ -103,9 +104,8 @@ std::optional<Failure> Host::import_package(const StartOptions& options) {
 Outcome Host::dispatch(Job& job) {
   try {
     const PyRef params = to_python(std::exchange(job.params, Value()));
-    const PyRef answer =
-        PyRef::take(PyObject_CallFunction(dispatch_.get(), "IsO", job.session, job.method.c_str(),
-                                          params.get()));
+    const PyRef answer = PyRef::take(PyObject_CallFunction(dispatch_.get(), "IsO", job.session,
+                                                           job.method.c_str(), params.get()));
     if (!answer) throw PythonErrorSet{};
     PyObject* succeeded = PyTuple_GetItem(answer.get(), 0);
     PyObject* content = PyTuple_GetItem(answer.get(), 1);
@@ -129,6 +129,11 @@ void Host::release(const std::vector<std::pair<uint32_t, uint32_t>>& models) {
   const PyRef done = PyRef::take(
       pairs ? PyObject_CallFunctionObjArgs(release_.get(), pairs.get(), nullptr) : nullptr);
   PyErr_Clear();
+}
+
+bool Host::interrupt() const {
+  const PyRef done = PyRef::take(PyObject_CallNoArgs(interrupt_.get()));
+  return static_cast<bool>(done);
 }
 
 bool Host::shut_down() {

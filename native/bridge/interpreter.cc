@@ -131,10 +131,10 @@ void Interpreter::leave(const Environment& environment) {
   bool last = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto keep = std::stable_partition(
-        queue_.begin(), queue_.end(), [&environment](const std::unique_ptr<Job>& job) {
-          return job->owner.get() != &environment;
-        });
+    const auto keep = std::stable_partition(queue_.begin(), queue_.end(),
+                                            [&environment](const std::unique_ptr<Job>& job) {
+                                              return job->owner.get() != &environment;
+                                            });
     std::move(keep, queue_.end(), std::back_inserter(dropped));
     queue_.erase(keep, queue_.end());
     if (running_ != nullptr && running_->owner.get() == &environment) {
@@ -205,8 +205,7 @@ int Interpreter::on_pending_call(void* interpreter) {
     // The job that was to be cancelled may be over, and another one running.
     if (self->running_ == nullptr || !self->running_->cancel_requested) return 0;
   }
-  self->host_.set_cancelled();
-  return -1;
+  return self->host_.interrupt() ? 0 : -1;
 }
 
 // --- called by Python -----------------------------------------------------------------------------

@@ -132,10 +132,11 @@ class FromJavascript {
     bool is_date = false;
     check(env_, napi_is_date(env_, value, &is_date));
     if (is_date) return date(value, place);
-    throw ConversionError("an instance of " + class_name(value) +
-                              " cannot be passed to Python; pass a plain object, an array, a Map or "
-                              "a Uint8Array instead",
-                          place);
+    throw ConversionError(
+        "an instance of " + class_name(value) +
+            " cannot be passed to Python; pass a plain object, an array, a Map or "
+            "a Uint8Array instead",
+        place);
   }
 
   // NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth
@@ -369,8 +370,7 @@ class ToJavascript {
 
   // NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth when the tree was built
   napi_value convert(const Value& value, const Place& place) const {
-    return std::visit([&](const auto& content) { return create(content, place); },
-                      value.content());
+    return std::visit([&](const auto& content) { return create(content, place); }, value.content());
   }
 
  private:
@@ -386,8 +386,8 @@ class ToJavascript {
 
   napi_value create(const BigInteger& big, const Place& place) const {
     napi_value result = nullptr;
-    const napi_status status = napi_create_bigint_words(env_, big.negative ? 1 : 0,
-                                                        big.words.size(), big.words.data(), &result);
+    const napi_status status = napi_create_bigint_words(
+        env_, big.negative ? 1 : 0, big.words.size(), big.words.data(), &result);
     if (status != napi_ok) refuse("an int beyond the largest bigint", place);
     return result;
   }
@@ -420,7 +420,8 @@ class ToJavascript {
     }
     if (!bytes.data.empty()) std::memcpy(data, bytes.data.data(), bytes.data.size());
     napi_value view = nullptr;
-    check(env_, napi_create_typedarray(env_, napi_uint8_array, bytes.data.size(), buffer, 0, &view));
+    check(env_,
+          napi_create_typedarray(env_, napi_uint8_array, bytes.data.size(), buffer, 0, &view));
     return view;
   }
 

@@ -54,7 +54,8 @@ PyModuleDef definition = {
 
 bool add_bridge_module() {
   const PyRef module = PyRef::take(PyModule_Create(&definition));
-  return module && PyDict_SetItemString(PyImport_GetModuleDict(), definition.m_name, module.get()) == 0;
+  return module &&
+         PyDict_SetItemString(PyImport_GetModuleDict(), definition.m_name, module.get()) == 0;
 }
 
 }  // namespace torchbed

@@ -33,7 +33,8 @@ PyRef make(const BigInteger& big, const Place& /*unused*/) {
   const auto* bytes = reinterpret_cast<const char*>(big.words.data());
   const auto size = static_cast<Py_ssize_t>(big.words.size() * sizeof(uint64_t));
   auto* int_type = reinterpret_cast<PyObject*>(&PyLong_Type);
-  PyRef magnitude = checked(PyObject_CallMethod(int_type, "from_bytes", "y#s", bytes, size, "little"));
+  PyRef magnitude =
+      checked(PyObject_CallMethod(int_type, "from_bytes", "y#s", bytes, size, "little"));
   if (!big.negative) return magnitude;
   return checked(PyNumber_Negative(magnitude.get()));
 }
@@ -127,9 +128,8 @@ class FromPython {
     if (PyList_Check(object) != 0 || PyTuple_Check(object) != 0) return list(object, place);
     if (PyDict_Check(object) != 0) return dict(object, place);
     if (const PyRef plain = numpy_scalar_item(object)) return convert(plain.get(), place);
-    throw ConversionError("a " + class_name(object) + " cannot be passed to JavaScript" +
-                              remedy(object),
-                          place);
+    throw ConversionError(
+        "a " + class_name(object) + " cannot be passed to JavaScript" + remedy(object), place);
   }
 
  private:
@@ -147,7 +147,8 @@ class FromPython {
     const std::size_t bits = PyLong_AsSize_t(bit_length.get());
     big.words.resize((bits + 63) / 64);
     const auto size = static_cast<Py_ssize_t>(big.words.size() * sizeof(uint64_t));
-    const PyRef raw = checked(PyObject_CallMethod(magnitude.get(), "to_bytes", "ns", size, "little"));
+    const PyRef raw =
+        checked(PyObject_CallMethod(magnitude.get(), "to_bytes", "ns", size, "little"));
     std::memcpy(big.words.data(), PyBytes_AsString(raw.get()), static_cast<std::size_t>(size));
     return Value(std::move(big));
   }
@@ -160,7 +161,8 @@ class FromPython {
     // Lone surrogates have no UTF-8, and JavaScript strings may hold them as they are.
     PyErr_Clear();
     const PyRef raw = checked(PyUnicode_AsEncodedString(object, "utf-16-le", "surrogatepass"));
-    std::u16string utf16(static_cast<std::size_t>(PyBytes_Size(raw.get())) / sizeof(char16_t), u'\0');
+    std::u16string utf16(static_cast<std::size_t>(PyBytes_Size(raw.get())) / sizeof(char16_t),
+                         u'\0');
     std::memcpy(utf16.data(), PyBytes_AsString(raw.get()), utf16.size() * sizeof(char16_t));
     return Value(std::move(utf16));
   }
