@@ -1,0 +1,17 @@
+/** The safetensors format: what a file holds, checked before anything is allocated for it. */
+
+export { DTYPE_BITS, MAX_HEADER_BYTES, type Dtype } from './constants.js'
+export {
+  SafetensorsError,
+  SafetensorsHeaderError,
+  SafetensorsIoError,
+  type HeaderFault,
+} from './errors.js'
+export {
+  parseSafetensorsHeader,
+  readSafetensorsHeader,
+  safetensorsHeaderEnd,
+  type HeaderLimits,
+  type SafetensorsHeader,
+  type TensorInfo,
+} from './header.js'
