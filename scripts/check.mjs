@@ -25,15 +25,10 @@ const pythonFolders = await foldersWithPython()
 const record = await readJson(VENV_RECORD)
 const hasTorch = record?.installed?.['requirements.txt'] !== undefined
 
-const prettier = [...npmTool('prettier/bin/prettier.cjs'), '--no-error-on-unmatched-pattern']
-const formatted = [
-  '{lib,test,bench,examples,scripts}/**/*.{ts,mjs,cjs}',
-  '*.{js,json}',
-  '!package-lock.json',
-]
+const prettier = npmTool('prettier/bin/prettier.cjs')
 
 const CHECKS = [
-  { name: 'prettier', command: [...prettier, '--check', '--log-level', 'warn', ...formatted] },
+  { name: 'prettier', command: [...prettier, '--check', '--log-level', 'warn', '.'] },
   { name: 'eslint', command: [...npmTool('eslint/bin/eslint.js'), '.'] },
   {
     name: 'tsc',
@@ -59,7 +54,7 @@ const CHECKS = [
 ]
 
 const FIXES = [
-  { name: 'prettier', command: [...prettier, '--write', '--log-level', 'warn', ...formatted] },
+  { name: 'prettier', command: [...prettier, '--write', '--log-level', 'warn', '.'] },
   { name: 'clang-format', command: [venvProgram('clang-format'), '-i', ...cppFiles] },
   { name: 'ruff format', command: ruff('format') },
   { name: 'ruff', command: ruff('check', '--fix') },
@@ -103,7 +98,7 @@ async function runOne({ name, command: [program, ...args], cwd = ROOT, skip = nu
 }
 
 function ruff(...args) {
-  return [venvProgram('ruff'), ...args, ...pythonFolders]
+  return [venvProgram('ruff'), ...args, ...pythonFolders, join(ROOT, 'test', 'workloads')]
 }
 
 async function foldersWithPython() {

@@ -6,6 +6,8 @@ export const ExitCode = {
   badUsage: 2,
   /** Ctrl-C, as shells write it: 128 + SIGINT. */
   interrupted: 130,
+  /** 128 + SIGPIPE. */
+  brokenPipe: 141,
   /** 128 + SIGTERM. */
   terminated: 143,
 } as const

@@ -10,6 +10,12 @@ const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'),
   version: string
 }
 
+/** Whoever reads our output has gone, as `head` does: no error, the status that a shell expects. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(ExitCode.brokenPipe)
+})
+
 const program = new Command('torchbed')
   .description('CPython and PyTorch inside a Node.js process.')
   .version(version)

@@ -16,6 +16,9 @@ export interface Bridge {
   call(session: number, method: string, params: PyInput): { id: number; promise: Promise<PyValue> }
   cancel(id: number): void
   release(session: number, model: number): void
+  /** The session is closed when this environment ends, unless it is disowned before. */
+  ownSession(session: number): void
+  disownSession(session: number): void
   shutDown(graceMs: number, exitStatus: number): boolean
   takeOutput(): OutputPieces
   status(): { state: 'absent' | 'starting' | 'running' | 'failed'; executable: string }

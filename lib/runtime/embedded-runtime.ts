@@ -120,6 +120,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
       this.#sessions.delete(closing),
     )
     this.#sessions.add(opening)
+    this.#bridge.ownSession(Number(session))
     return opening
   }
 
@@ -172,6 +173,7 @@ class EmbeddedSession implements WorkloadSession {
     if (this.#closed) return
     this.#closed = true
     this.#onClose(this)
+    this.#bridge.disownSession(this.#id)
     await call(this.#bridge, HOST_SESSION, 'close_workload', { session: this.#id })
   }
 

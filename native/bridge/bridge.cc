@@ -74,6 +74,16 @@ void release(const Napi::CallbackInfo& info) {
                                   info[1].As<Napi::Number>().Uint32Value());
 }
 
+/// ownSession(session): it is closed with this environment, should that end first.
+void own_session(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env())->own_session(info[0].As<Napi::Number>().Uint32Value());
+}
+
+/// disownSession(session)
+void disown_session(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env())->disown_session(info[0].As<Napi::Number>().Uint32Value());
+}
+
 /// shutDown(graceMs, exitStatus): boolean. Blocks for at most graceMs; for the `exit` event only.
 Napi::Value shut_down(const Napi::CallbackInfo& info) {
   const std::chrono::milliseconds grace(info[0].As<Napi::Number>().Int64Value());
@@ -124,6 +134,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("call", Napi::Function::New(env, call, "call"));
   exports.Set("cancel", Napi::Function::New(env, cancel, "cancel"));
   exports.Set("release", Napi::Function::New(env, release, "release"));
+  exports.Set("ownSession", Napi::Function::New(env, own_session, "ownSession"));
+  exports.Set("disownSession", Napi::Function::New(env, disown_session, "disownSession"));
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("takeOutput", Napi::Function::New(env, take_output, "takeOutput"));
   exports.Set("status", Napi::Function::New(env, status, "status"));

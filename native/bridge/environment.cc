@@ -58,7 +58,9 @@ void Environment::close() {
   }
   output_listener_.Reset();
   intrinsics_.reset();
-  Interpreter::instance().leave(*this);
+  Interpreter& interpreter = Interpreter::instance();
+  interpreter.leave(*this);
+  for (const uint32_t session : sessions_) interpreter.release(session, kWholeSession);
 }
 
 Napi::Promise Environment::expect(Job& job) {

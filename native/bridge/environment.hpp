@@ -4,8 +4,10 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,10 @@ class Environment : public std::enable_shared_from_this<Environment> {
   /// JS thread. Output that has not been handed to the listener yet.
   Napi::Array take_output();
 
+  /// JS thread. The environment answers for this session: it is closed when the environment goes.
+  void own_session(uint32_t session) { sessions_.insert(session); }
+  void disown_session(uint32_t session) { sessions_.erase(session); }
+
   /// JS thread.
   void set_output_listener(const Napi::Function& listener);
 
@@ -68,6 +74,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   Intrinsics intrinsics_;
   Napi::FunctionReference output_listener_;
   std::size_t pending_ = 0;
+  std::set<uint32_t> sessions_;
 
   std::mutex mutex_;
   // Guarded by mutex_.

@@ -17,6 +17,9 @@
 
 namespace torchbed {
 
+/// In place of a model: all of the session's, and the session.
+inline constexpr uint32_t kWholeSession = 0;
+
 /// Thread contract: every public member may be called from any thread that does not hold the GIL,
 /// except write() and should_stop(), which Python code calls with the GIL held. No member takes the
 /// GIL; only the interpreter thread does. The mutex may be taken while holding the GIL, never the
@@ -38,7 +41,8 @@ class Interpreter {
   /// Cancels the call with this id wherever it is; unknown ids are those already settled.
   void cancel(uint64_t id);
 
-  /// Posts a model whose handle is gone; drained around calls and when idle.
+  /// Posts a model whose handle is gone, or kWholeSession for a session whose environment is;
+  /// drained around calls and when idle.
   void release(uint32_t session, uint32_t model);
 
   /// An environment begins; it ends with leave(), which cancels its calls. When the last one has

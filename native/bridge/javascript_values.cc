@@ -1,6 +1,7 @@
 // JavaScript values to the value tree and back.
 #include "javascript_values.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -257,10 +258,10 @@ class FromJavascript {
     const Napi::Value iso = intrinsics_.date_to_iso_string.Call(value, {});
     std::u16string timestamp = text(iso);
     constexpr std::u16string_view kWholeSecond = u".000Z";
-    if (timestamp.size() > kWholeSecond.size() &&
-        timestamp.compare(timestamp.size() - kWholeSecond.size(), kWholeSecond.size(),
-                          kWholeSecond) == 0) {
-      timestamp.replace(timestamp.size() - kWholeSecond.size(), kWholeSecond.size(), u"Z");
+    const std::size_t fraction = timestamp.size() - std::min(timestamp.size(), kWholeSecond.size());
+    if (timestamp.compare(fraction, std::u16string::npos, kWholeSecond) == 0) {
+      timestamp.resize(fraction);
+      timestamp.push_back(u'Z');
     }
     return Value(std::move(timestamp));
   }

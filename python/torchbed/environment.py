@@ -42,6 +42,6 @@ def _conflict(name: str, value: str, why: str) -> Exception:
     return refused(
         "ERR_RUNTIME_CONFLICT",
         f"Cannot set {name} to {quoted(value)}: {why}. A process has one environment; "
-        "use the same value, or run the workload in a worker process",
+        "use the same value, or run the workload in another process",
         "RuntimeError",
     )

@@ -23,6 +23,9 @@ __all__ = ["Cancelled", "dispatch", "interrupt", "release", "shutdown", "start"]
 
 HOST_SESSION = 0
 
+WHOLE_SESSION = 0
+"""In place of a model's number in release()."""
+
 
 class Host:
     """The open workloads of this interpreter, and the event loop they share."""
@@ -65,8 +68,10 @@ class Host:
             self._close(number)
 
     def release(self, session: int, number: int) -> None:
-        """Drop a model; unknown ones are ignored."""
-        if session in self._sessions:
+        """Drop a model, or with number 0 the session; unknown ones are ignored."""
+        if number == WHOLE_SESSION:
+            self._close(session)
+        elif session in self._sessions:
             self._sessions[session].release(number)
 
     def interrupt(self, frame: FrameType | None) -> bool:
@@ -140,9 +145,9 @@ def interrupt() -> None:
 
 
 def release(pairs: Iterable[tuple[int, int]]) -> None:
-    """Drop model `m<n>` of a session, for each (session, n). Unknown ones are ignored.
+    """Drop model `m<n>` of a session, for each (session, n); with n = 0 the session itself.
 
-    Never raises.
+    Unknown ones are ignored. Never raises.
     """
     with contextlib.suppress(BaseException):
         for pair in pairs:

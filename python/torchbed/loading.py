@@ -77,7 +77,7 @@ def _make(
             "ERR_WORKLOAD_IMPORT",
             cannot(
                 "import the module",
-                "; rename one of the two modules, or run one workload in a worker process",
+                "; rename one of the two modules, or run one workload in another process",
             )(
                 f"a module {clash.name!r} is already loaded from {clash.loaded_from}, "
                 f"while this workload means {clash.wanted}"

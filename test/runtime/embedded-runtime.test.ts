@@ -87,6 +87,9 @@ describe('EmbeddedRuntime', () => {
       const [messages] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
       assert.equal((messages as [{ workload_name: string }])[0].workload_name, 'plain')
       assert.ok(await session.call('hello'))
+      // What the worker had opened went with it.
+      const count = returning('{"n": len(sys.modules["torchbed.host"]._host._sessions)}')
+      assert.deepEqual(await session.call('train_window', count), { metrics: { n: 1n } })
     })
   })
 

@@ -21,11 +21,12 @@ interface TrainOptions {
 export function addTrainCommand(program: Command): void {
   program
     .command('train')
-    .summary('train a workload window by window, evaluating after each')
+    .summary('train a workload with local peers, window by window')
     .description(
-      'Trains the workload that <config.json> names, with Python in this process. Evaluates after each\n' +
-        'window and keeps the latest model in the output folder. Ctrl-C stops within two seconds and keeps\n' +
-        'the last complete model.',
+      'Trains the workload that <config.json> names with local peers over one artifact store, ' +
+        "and Python in this process. After each window the peers' models are merged, evaluated and " +
+        'promoted; the output folder keeps the latest. Ctrl-C stops within two seconds. The same ' +
+        'command again goes on from the last promoted head.',
     )
     .argument('<config.json>', 'what to train; paths in it are relative to it')
     .option('--out <dir>', 'folder for model.safetensors, report.json and curve.svg', 'out')
@@ -33,10 +34,10 @@ export function addTrainCommand(program: Command): void {
     .option('--json', 'print one JSON event a line on stdout')
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 failure, 2 bad usage or config, 130 stopped by Ctrl-C.\n' +
+      '\nExit codes: 0 done, 1 failure, 2 bad usage or config, 130 stopped by Ctrl-C, 143 by SIGTERM.\n' +
         '\nExamples:\n' +
         '  torchbed train examples/digits/config.json --out out/digits\n' +
-        '  torchbed train config.json --json | jq .accuracy\n',
+        "  torchbed train config.json --json | jq 'select(.event == \"summary\").accuracy'\n",
     )
     .action(async (config: string, options: TrainOptions) => {
       process.exitCode = await train(config, options)
