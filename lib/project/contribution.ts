@@ -28,12 +28,15 @@ export function standardContributionWeight(metrics: Metrics): number | null {
 /**
  * How good a contribution is, in 0.01 to 1: it falls as the loss rises, and rises with accuracy or
  * score. Of `loss`, `train_loss`, `score` and `accuracy` the first that is there decides; without any,
- * and so without knowledge, it is 1; a metric that is not finite gives the lowest.
+ * and so without knowledge, it is 1. A metric that is not finite gives the lowest, and so does
+ * `python_error`, which a peer of the reference reports when its evaluation failed.
  *
  * The reference's formula (spec section 11) takes the absolute value, so that a better accuracy gives
- * a lower weight; this one does not (spec section 14, item 9).
+ * a lower weight, and gives a failed evaluation the highest; this one does neither (spec section 14,
+ * item 9).
  */
 export function qualityWeight(metrics: Metrics): number {
+  if (Object.hasOwn(metrics, 'python_error')) return MIN_QUALITY_WEIGHT
   for (const key of ['loss', 'train_loss', 'score', 'accuracy'] as const) {
     const value = Object.hasOwn(metrics, key) ? metrics[key] : undefined
     if (typeof value !== 'number' && typeof value !== 'bigint') continue

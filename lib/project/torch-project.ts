@@ -299,13 +299,21 @@ export class TorchProject implements AsyncDisposable {
     return { metrics, captured_at: timestampNow() }
   }
 
-  /** Gives the workload a patch. When the workload fails at it, the outcome is `Rejected`. */
+  /**
+   * Gives the workload a patch. When the workload fails at it, the outcome is `Rejected`. Throws what
+   * is not the workload's: an aborted call, a closed project, {@link ConfigError} for a malformed patch.
+   */
   async applyPatch(patch: RuntimePatch, options?: CallOptions): Promise<PatchOutcome> {
     try {
       return await this.#calls.applyPatch(patch, options)
     } catch (error) {
-      const notTheWorkload = error instanceof AbortError || error instanceof RuntimeClosedError
-      if (notTheWorkload || !(error instanceof TorchbedError)) throw error
+      const notTheWorkloads = [AbortError, RuntimeClosedError, ConfigError]
+      if (
+        !(error instanceof TorchbedError) ||
+        notTheWorkloads.some((type) => error instanceof type)
+      ) {
+        throw error
+      }
       return { Rejected: error.message }
     }
   }

@@ -112,7 +112,7 @@ describe('TorchProject', () => {
       payload: { return: '{"config": repr(workload.config)}' },
     }
     const { stats } = await project.trainWindow({ model, batches: [report] })
-    assert.equal(stats['config'], "{'hidden': 64, 'rate': 0.5, 'names': ['a']}")
+    assert.equal(stats.config, "{'hidden': 64, 'rate': 0.5, 'names': ['a']}")
   })
 
   it('refuses calls after it is closed', async () => {
