@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { packageRoot } from '../runtime/package-root.js'
 import { ExitCode } from './exit-code.js'
+import { addInspectCommand } from './inspect/command.js'
 import { addTrainCommand } from './train/command.js'
 
 const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
@@ -23,6 +24,7 @@ const program = new Command('torchbed')
   .showHelpAfterError('Try --help.')
   .exitOverride()
 addTrainCommand(program)
+addInspectCommand(program)
 
 program.parseAsync().catch((error: unknown) => {
   if (!(error instanceof CommanderError)) throw error

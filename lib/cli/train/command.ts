@@ -37,7 +37,7 @@ export function addTrainCommand(program: Command): void {
       '\nExit codes: 0 done, 1 failure, 2 bad usage or config, 130 stopped by Ctrl-C, 143 by SIGTERM.\n' +
         '\nExamples:\n' +
         '  torchbed train examples/digits/config.json --out out/digits\n' +
-        "  torchbed train config.json --json | jq 'select(.event == \"summary\").accuracy'\n",
+        '  torchbed train config.json --json | jq \'select(.event == "summary").accuracy\'\n',
     )
     .action(async (config: string, options: TrainOptions) => {
       process.exitCode = await train(config, options)

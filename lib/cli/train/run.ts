@@ -114,7 +114,7 @@ export async function runTraining(
       case 'resumed':
         start(event.head.head_id)
         canonical = event.head
-        points.push(...event.lineage.map((head) => curvePoint(head, [])))
+        points.push(...(await earlierPoints(store, event.lineage)))
         await keep(canonical)
         delay.reset()
         break
@@ -199,6 +199,23 @@ async function experimentOf(config: TrainConfig, project: TorchProject): Promise
     budget_work_units = Math.ceil(total * Math.min(1, 2 / training.peers))
   }
   return { ...training, budget_work_units }
+}
+
+/** The curve up to a head, out of what the store kept of earlier runs. */
+async function earlierPoints(
+  store: FsArtifactStore,
+  lineage: readonly HeadDescriptor[],
+): Promise<CurvePoint[]> {
+  const losses = new Map<string, number[]>()
+  const promoted = new Set(lineage.map(({ head_id }) => head_id))
+  for await (const stored of store.listHeads()) {
+    if ('error' in stored || promoted.has(stored.record.head_id)) continue
+    const { parent_head_id, metrics } = stored.record
+    const loss = numericMetric(metrics, 'loss')
+    if (parent_head_id === null || loss === null) continue
+    losses.set(parent_head_id, [...(losses.get(parent_head_id) ?? []), loss])
+  }
+  return lineage.map((head) => curvePoint(head, losses.get(head.parent_head_id ?? '') ?? []))
 }
 
 function peerWindow(window: number, contribution: Contribution): PeerWindow {
