@@ -9,7 +9,7 @@ import {
   FETCH_MANIFEST_NAME,
   plan as planDataset,
 } from '../data/index.js'
-import { ConfigError } from '../errors.js'
+import { AbortError, ConfigError } from '../errors.js'
 import { writeFileAtomic } from '../files/atomic-write.js'
 import { readSafetensorsHeader } from '../safetensors/index.js'
 import {
@@ -17,11 +17,14 @@ import {
   contentIdFromDigest,
   PythonTorchDatasetConfig,
   ShardFetchManifest,
+  type Codec,
   type ContentId,
 } from '../schema/index.js'
 
 /** The file that describes the dataset: the JSON of spec section 2.2. */
 export const DATASET_CONFIG_NAME = 'dataset.json'
+
+const REMEDY = `remove ${DATASET_CONFIG_NAME} and ${FETCH_MANIFEST_NAME} to describe it anew`
 
 /** Options of {@link localDataset}. */
 export interface LocalDatasetOptions {
@@ -37,8 +40,8 @@ export interface LocalDatasetOptions {
  * examples as the first dimension of its first tensor says. Peers fetch by those two files, so they are
  * not written again when they are there.
  *
- * Throws {@link ConfigError} when there are no shards, or when the folder holds other shards than the
- * two files say; `ERR_SAFETENSORS` for a damaged shard.
+ * Throws {@link ConfigError} when there are no shards, when one of the two files is damaged, or when the
+ * folder holds other shards than they say; `ERR_SAFETENSORS` for a damaged shard.
  */
 export async function localDataset(
   options: LocalDatasetOptions,
@@ -47,8 +50,8 @@ export async function localDataset(
   const described = await readOptional(join(root, DATASET_CONFIG_NAME))
   const manifest = await readOptional(join(root, FETCH_MANIFEST_NAME))
   if (described === null || manifest === null) return describeShards(options)
-  const config = PythonTorchDatasetConfig.fromJson(described)
-  await checkShards(root, ShardFetchManifest.fromJson(manifest))
+  const config = decode(PythonTorchDatasetConfig, DATASET_CONFIG_NAME, described)
+  await checkShards(root, decode(ShardFetchManifest, FETCH_MANIFEST_NAME, manifest))
   return { ...config, root, microshards_per_batch }
 }
 
@@ -62,7 +65,14 @@ interface Shard {
 async function describeShards(options: LocalDatasetOptions): Promise<PythonTorchDatasetConfig> {
   const { root, dataset_id, microshards_per_batch, signal } = options
   const shards: Shard[] = []
-  for (const name of await shardNames(root)) shards.push(await measure(root, name, signal))
+  for (const name of await shardNames(root)) {
+    try {
+      shards.push(await measure(root, name, signal))
+    } catch (error) {
+      if (!signal?.aborted) throw error
+      throw new AbortError('Measuring the dataset was aborted', { cause: signal.reason })
+    }
+  }
   const sum = (field: 'bytes' | 'examples') =>
     shards.reduce((total, shard) => total + shard[field], 0)
   const contents = shards.map(({ name, hash }) => `${hash} ${name}\n`).join('')
@@ -134,10 +144,9 @@ async function measure(root: string, name: string, signal?: AbortSignal): Promis
 /** The files must be there in the right lengths; whoever fetches one checks its hash. */
 async function checkShards(root: string, manifest: ShardFetchManifest): Promise<void> {
   const names = await shardNames(root)
-  const remedy = `remove ${DATASET_CONFIG_NAME} and ${FETCH_MANIFEST_NAME} to describe it anew`
   if (names.length !== manifest.entries.length) {
     throw refused(
-      `${root} holds ${names.length} shards, ${FETCH_MANIFEST_NAME} lists ${manifest.entries.length}; ${remedy}`,
+      `${root} holds ${names.length} shards, ${FETCH_MANIFEST_NAME} lists ${manifest.entries.length}; ${REMEDY}`,
     )
   }
   for (const { locator, bytes_len } of manifest.entries) {
@@ -145,7 +154,7 @@ async function checkShards(root: string, manifest: ShardFetchManifest): Promise<
     if (size !== bytes_len) {
       throw refused(
         `${locator} is ${size === null ? 'not there' : `${size} bytes long`}, ` +
-          `${FETCH_MANIFEST_NAME} says ${bytes_len} bytes; ${remedy}`,
+          `${FETCH_MANIFEST_NAME} says ${bytes_len} bytes; ${REMEDY}`,
       )
     }
   }
@@ -157,6 +166,14 @@ async function readOptional(path: string): Promise<Buffer | null> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw refused((error as Error).message, error)
+  }
+}
+
+function decode<T>(codec: Codec<T>, name: string, bytes: Buffer): T {
+  try {
+    return codec.fromJson(bytes)
+  } catch (cause) {
+    throw refused(`${name} is damaged: ${(cause as Error).message}; ${REMEDY}`, cause)
   }
 }
 

@@ -7,7 +7,7 @@ import { LeasePlanner, ShardCache } from '../data/index.js'
 import { ConfigError } from '../errors.js'
 import type { TorchProject } from '../project/torch-project.js'
 import type { CallOptions } from '../runtime/python-runtime.js'
-import type { HeadDescriptor, PeerId } from '../schema/index.js'
+import { pathComponent, type HeadDescriptor, type PeerId } from '../schema/index.js'
 import { canonicalLineage, readCanonicalHead } from './canonical-head.js'
 import type { Experiment } from './experiment.js'
 import { Trainer, type Contribution } from './trainer.js'
@@ -18,8 +18,9 @@ export interface LocalTrainingParts {
   readonly project: TorchProject
   readonly experiment: Experiment
   readonly store: FsArtifactStore
+  /** At least one, each once. */
   readonly peers: readonly PeerId[]
-  /** Folder of the peers' shard caches, one each. */
+  /** Folder of the peers' shard caches, one each, named by {@link pathComponent} of its peer. */
   readonly peersFolder: string
 }
 
@@ -35,14 +36,17 @@ export type LocalTrainingEvent =
  * this experiment is gone on with: the next window is the one after its step, and a window that was cut
  * off is done again.
  *
- * Throws what a peer or the validator throws; the store then holds the last promoted head. Throws
- * {@link ConfigError} when the store belongs to another experiment or revision.
+ * Throws what a peer or the validator throws, once all peers have ended their window; the store then holds
+ * the last promoted head. Throws {@link ConfigError} when the store belongs to another experiment or
+ * revision, and when `peers` is empty or names a peer twice. Who leaves the iteration early aborts the
+ * window that is under way.
  */
 export async function* localTraining(
   parts: LocalTrainingParts,
   windows: number,
   options: CallOptions = {},
 ): AsyncGenerator<LocalTrainingEvent> {
+  refuseBadPeers(parts.peers)
   const { project, experiment, store } = parts
   const validator = new Validator(parts)
   const trainers = await makeTrainers(parts, options)
@@ -54,13 +58,18 @@ export async function* localTraining(
       yield { kind: 'promotion', window: 0, promotion }
     } else {
       refuseOtherExperiment(experiment, canonical)
-      yield { kind: 'resumed', head: canonical, lineage: await canonicalLineage(store, canonical) }
+      const lineage = await canonicalLineage(store, canonical)
+      // A cut between promoting a head and unpinning its base would keep the base's artifact for ever.
+      if (canonical.parent_head_id !== null) await store.unpinHead(canonical.parent_head_id)
+      yield { kind: 'resumed', head: canonical, lineage }
     }
     for (let window = canonical.global_step + 1; window <= windows; window++) {
       const base: HeadDescriptor = canonical
-      const work = trainers.map((trainer) => trainer.window(window, base, options))
+      const left = new AbortController()
+      const signal = AbortSignal.any([left.signal, ...(options.signal ? [options.signal] : [])])
+      const work = trainers.map((trainer) => trainer.window(window, base, { ...options, signal }))
       const contributions: Contribution[] = []
-      for await (const contribution of asTheyCome(work)) {
+      for await (const contribution of asTheyCome(work, left)) {
         contributions.push(contribution)
         yield { kind: 'contribution', window, contribution }
       }
@@ -82,7 +91,7 @@ async function makeTrainers(parts: LocalTrainingParts, options: CallOptions): Pr
   const planner = new LeasePlanner()
   return Promise.all(
     parts.peers.map(async (peer) => {
-      const root = join(parts.peersFolder, peer, 'datasets')
+      const root = join(parts.peersFolder, pathComponent(peer), 'datasets')
       await mkdir(root, { recursive: true })
       return new Trainer(peer, {
         ...parts,
@@ -95,6 +104,14 @@ async function makeTrainers(parts: LocalTrainingParts, options: CallOptions): Pr
   )
 }
 
+function refuseBadPeers(peers: readonly PeerId[]): void {
+  const twice = peers.find((peer, index) => peers.indexOf(peer) !== index)
+  if (peers.length > 0 && twice === undefined) return
+  const problem = twice === undefined ? 'no peer' : `the peer ${JSON.stringify(twice)} twice`
+  const message = `there is ${problem}; name at least one, each once`
+  throw new ConfigError('Cannot train', [{ path: 'peers', message }])
+}
+
 function refuseOtherExperiment(experiment: Experiment, head: HeadDescriptor): void {
   for (const field of ['study_id', 'experiment_id', 'revision_id'] as const) {
     if (head[field] === experiment[field]) continue
@@ -105,8 +122,14 @@ function refuseOtherExperiment(experiment: Experiment, head: HeadDescriptor): vo
   }
 }
 
-/** The results as they come. When one fails the others are awaited, then its error is thrown. */
-async function* asTheyCome<T>(work: readonly Promise<T>[]): AsyncGenerator<T> {
+/**
+ * The results as they come. When one fails the others are awaited, then its error is thrown. When the
+ * consumer leaves early the others are aborted through `left`, and awaited.
+ */
+async function* asTheyCome<T>(
+  work: readonly Promise<T>[],
+  left: AbortController,
+): AsyncGenerator<T> {
   const open = new Map(
     work.map((promise, index) => [
       index,
@@ -117,11 +140,16 @@ async function* asTheyCome<T>(work: readonly Promise<T>[]): AsyncGenerator<T> {
     ]),
   )
   let failure: { error: unknown } | undefined
-  while (open.size > 0) {
-    const next = await Promise.race(open.values())
-    open.delete(next.index)
-    if ('error' in next) failure ??= next
-    else if (failure === undefined) yield next.value
+  try {
+    while (open.size > 0) {
+      const next = await Promise.race(open.values())
+      open.delete(next.index)
+      if ('error' in next) failure ??= next
+      else if (failure === undefined) yield next.value
+    }
+  } finally {
+    if (open.size > 0) left.abort()
+    await Promise.all(open.values())
   }
   if (failure !== undefined) throw failure.error
 }
