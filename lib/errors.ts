@@ -134,6 +134,14 @@ export class ValueError extends TorchbedError {
   }
 }
 
+/**
+ * Python kept a reference to memory that was lent for one call, such as a tensor over it. The memory
+ * stays alive until Python drops it; what must be kept is to be cloned.
+ */
+export class BuffersRetainedError extends TorchbedError {
+  readonly code = 'ERR_BUFFERS_RETAINED'
+}
+
 /** The call was cancelled through its `AbortSignal`. `cause` is the signal's reason. */
 export class AbortError extends TorchbedError {
   readonly code = 'ABORT_ERR'

@@ -35,5 +35,6 @@ export type {
   WorkloadSession,
   WorkloadSpec,
 } from './runtime/python-runtime.js'
+export { LentBuffer } from './runtime/lent-buffer.js'
 export { PyFloat, type PyInput, type PyValue } from './runtime/values.js'
 export * from './schema/index.js'

@@ -1,12 +1,17 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { AddonError, RuntimeConflictError } from '../errors.js'
+import { LentBuffer } from './lent-buffer.js'
 import { packageRoot } from './package-root.js'
 import { PyFloat, type PyInput, type PyValue } from './values.js'
 
 /** The bridge as native/bridge/bridge.cc exports it; one per environment, all over one interpreter. */
 export interface Bridge {
-  configure(pyFloat: typeof PyFloat, onOutput: (pieces: OutputPieces) => void): void
+  configure(
+    pyFloat: typeof PyFloat,
+    lentBuffer: typeof LentBuffer,
+    onOutput: (pieces: OutputPieces) => void,
+  ): void
   start(options: {
     executable: string
     version: string
@@ -20,6 +25,7 @@ export interface Bridge {
   ownSession(session: number): void
   disownSession(session: number): void
   shutDown(graceMs: number, exitStatus: number): boolean
+  endNow(exitStatus: number): void
   takeOutput(): OutputPieces
   status(): { state: 'absent' | 'starting' | 'running' | 'failed'; executable: string }
 }
@@ -56,7 +62,7 @@ export function loadBridge(libpython: string, onOutput: (pieces: OutputPieces) =
   } catch (cause) {
     throw new AddonError(`Cannot load ${libpython} into this process: ${String(cause)}`, { cause })
   }
-  bridge.configure(PyFloat, onOutput)
+  bridge.configure(PyFloat, LentBuffer, onOutput)
   return bridge
 }
 

@@ -237,8 +237,9 @@ function stopAtExit(bridge: Bridge, graceMs: number): void {
   if (stopsAtExit || !isMainThread) return
   stopsAtExit = true
   process.on('exit', (code) => {
-    bridge.shutDown(exitGraceMs, code)
+    const quiet = bridge.shutDown(exitGraceMs, code)
     output.write(bridge.takeOutput())
     output.flush()
+    if (!quiet) bridge.endNow(code)
   })
 }

@@ -23,6 +23,7 @@ const plainFailures = {
   ERR_RUNTIME_CONFLICT: errors.RuntimeConflictError,
   ERR_RUNTIME_CLOSED: errors.RuntimeClosedError,
   ERR_WORKLOAD_FACTORY: errors.WorkloadFactoryError,
+  ERR_BUFFERS_RETAINED: errors.BuffersRetainedError,
   ERR_TORCH_MISSING: errors.TorchMissingError,
   ERR_PROTOCOL: errors.ProtocolError,
 } as const

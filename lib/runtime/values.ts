@@ -2,6 +2,8 @@
  * What crosses between JavaScript and Python. docs/values.md is the whole table.
  */
 
+import type { LentBuffer } from './lent-buffer.js'
+
 /**
  * A number that must be a Python `float` although it is whole: `new PyFloat(1)` arrives as `1.0`,
  * while a bare `1` arrives as the int `1`.
@@ -20,6 +22,7 @@ export type PyInput =
   | string
   | Date
   | PyFloat
+  | LentBuffer
   | ArrayBufferView
   | ArrayBufferLike
   | readonly PyInput[]

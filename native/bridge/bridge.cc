@@ -8,6 +8,7 @@
 #include "environment.hpp"
 #include "exit.hpp"
 #include "interpreter.hpp"
+#include "loan.hpp"
 #include "place.hpp"
 
 namespace torchbed {
@@ -47,7 +48,12 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   job->method = info[1].As<Napi::String>();
   bool refused = false;
   try {
-    job->params = from_javascript(env, environment->intrinsics(), info[2]);
+    const auto lend = [&](const Napi::Object& lent_buffer, const Place& place) {
+      std::shared_ptr<Loan> loan = environment->lend(lent_buffer, place);
+      job->loans.emplace_back(loan);
+      return loan;
+    };
+    job->params = from_javascript(env, environment->intrinsics(), info[2], lend);
   } catch (const ConversionError& error) {
     job->outcome = Failure{"ERR_VALUE", error.message, "", "", error.path};
     refused = true;
@@ -93,6 +99,12 @@ Napi::Value shut_down(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), quiet);
 }
 
+/// endNow(exitStatus): leaves the process by _exit() when Python is busy with lent memory, which is
+/// about to go with this environment. For the `exit` event only, after shutDown() was not quiet.
+void end_now(const Napi::CallbackInfo& info) {
+  if (Loan::alive() > 0) leave_without_destructors(info[0].As<Napi::Number>().Int32Value());
+}
+
 /// takeOutput(): [stream, text, ...]
 Napi::Value take_output(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env())->take_output();
@@ -120,11 +132,12 @@ Napi::Value status(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// configure(PyFloat, onOutput): once per environment, before anything else.
+/// configure(PyFloat, LentBuffer, onOutput): once per environment, before anything else.
 void configure(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Environment> environment = Environment::of(info.Env());
   environment->intrinsics().py_float = Napi::Persistent(info[0].As<Napi::Function>());
-  environment->set_output_listener(info[1].As<Napi::Function>());
+  environment->intrinsics().lent_buffer = Napi::Persistent(info[1].As<Napi::Function>());
+  environment->set_output_listener(info[2].As<Napi::Function>());
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
@@ -137,6 +150,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("ownSession", Napi::Function::New(env, own_session, "ownSession"));
   exports.Set("disownSession", Napi::Function::New(env, disown_session, "disownSession"));
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
+  exports.Set("endNow", Napi::Function::New(env, end_now, "endNow"));
   exports.Set("takeOutput", Napi::Function::New(env, take_output, "takeOutput"));
   exports.Set("status", Napi::Function::New(env, status, "status"));
   return exports;

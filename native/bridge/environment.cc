@@ -1,6 +1,7 @@
 // One Node environment: pending calls, outbox, thread-safe function, teardown.
 #include "environment.hpp"
 
+#include <chrono>
 #include <utility>
 
 #include "interpreter.hpp"
@@ -61,6 +62,59 @@ void Environment::close() {
   Interpreter& interpreter = Interpreter::instance();
   interpreter.leave(*this);
   for (const uint32_t session : sessions_) interpreter.release(session, kWholeSession);
+  await_loans();
+  lent_.clear();
+}
+
+/// The memory goes with the environment, so this waits until nobody in Python can reach it: until the
+/// cancelled call has returned and what it kept is dropped, or Python has come to rest for good.
+void Environment::await_loans() {
+  constexpr std::chrono::milliseconds kLook{20};
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!loans_.empty() && !Interpreter::instance().at_rest()) {
+    loans_changed_.wait_for(lock, kLook);
+  }
+}
+
+std::shared_ptr<Loan> Environment::lend(const Napi::Object& lent_buffer, const Place& place) {
+  const Napi::Value buffer = lent_buffer.Get("arrayBuffer");
+  if (!buffer.IsArrayBuffer()) {
+    throw ConversionError("this LentBuffer was taken and holds no memory any more", place);
+  }
+  if (lent_buffer.Get("onLoan").ToBoolean()) {
+    throw ConversionError("this LentBuffer is on loan to another call, or kept by Python", place);
+  }
+  Napi::ArrayBuffer memory = buffer.As<Napi::ArrayBuffer>();
+  if (memory.IsDetached()) {
+    throw ConversionError("the memory of this LentBuffer was transferred away", place);
+  }
+  const bool writable = lent_buffer.Get("writable").ToBoolean();
+  const uint32_t slot = ++last_slot_;
+  lent_.emplace(slot, Lent{Napi::Persistent(lent_buffer), Napi::Persistent(memory)});
+  Napi::Object(lent_buffer).Set("onLoan", true);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    loans_.insert(slot);
+  }
+  return std::make_shared<Loan>(shared_from_this(), slot, memory.Data(), memory.ByteLength(),
+                                writable);
+}
+
+void Environment::end_loan(uint32_t slot) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  loans_.erase(slot);
+  loans_changed_.notify_all();
+  if (channel_ == nullptr) return;
+  ended_loans_.push_back(slot);
+  wake();
+}
+
+/// JS thread.
+void Environment::give_back(uint32_t slot) {
+  const auto lent = lent_.find(slot);
+  if (lent == lent_.end()) return;
+  lent->second.lent_buffer.Value().Set("onLoan", false);
+  lent_.erase(lent);
 }
 
 Napi::Promise Environment::expect(Job& job) {
@@ -115,13 +169,17 @@ void Environment::on_wake(napi_env env, napi_value /*callback*/, void* context, 
 void Environment::drain() {
   std::vector<std::unique_ptr<Job>> settled;
   std::vector<Output> output;
+  std::vector<uint32_t> ended_loans;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     wake_sent_ = false;
+    ended_loans.swap(ended_loans_);
     settled.swap(settled_);
     output.swap(output_);
   }
   const Napi::HandleScope scope(env_);
+  // First, so that whoever awaits a call finds its buffers given back.
+  for (const uint32_t slot : ended_loans) give_back(slot);
   for (const std::unique_ptr<Job>& job : settled) {
     const Napi::HandleScope inner(env_);
     settle(*job);

@@ -3,8 +3,10 @@
 
 #include <napi.h>
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -13,6 +15,7 @@
 
 #include "javascript_values.hpp"
 #include "job.hpp"
+#include "loan.hpp"
 
 namespace torchbed {
 
@@ -53,6 +56,13 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void own_session(uint32_t session) { sessions_.insert(session); }
   void disown_session(uint32_t session) { sessions_.erase(session); }
 
+  /// JS thread. Lends the ArrayBuffer of a `LentBuffer`, which is held until the loan ends.
+  /// Throws ConversionError when it is on loan, taken or detached.
+  std::shared_ptr<Loan> lend(const Napi::Object& lent_buffer, const Place& place);
+
+  /// Any thread: the last party has let go of a loan.
+  void end_loan(uint32_t slot);
+
   /// JS thread.
   void set_output_listener(const Napi::Function& listener);
 
@@ -64,6 +74,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   void open_channel();
   void close();
+  void await_loans();
+  void give_back(uint32_t slot);
   void wake();
   void drain();
   Napi::Array output_array(const std::vector<Output>& output) const;
@@ -75,6 +87,13 @@ class Environment : public std::enable_shared_from_this<Environment> {
   Napi::FunctionReference output_listener_;
   std::size_t pending_ = 0;
   std::set<uint32_t> sessions_;
+  /// The buffers on loan, by slot, with the `LentBuffer` that each belongs to.
+  struct Lent {
+    Napi::ObjectReference lent_buffer;
+    Napi::Reference<Napi::ArrayBuffer> array_buffer;
+  };
+  std::map<uint32_t, Lent> lent_;
+  uint32_t last_slot_ = 0;
 
   std::mutex mutex_;
   // Guarded by mutex_.
@@ -82,6 +101,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   bool wake_sent_ = false;
   std::vector<std::unique_ptr<Job>> settled_;
   std::vector<Output> output_;
+  std::set<uint32_t> loans_;
+  std::vector<uint32_t> ended_loans_;
+  std::condition_variable loans_changed_;
 };
 
 }  // namespace torchbed

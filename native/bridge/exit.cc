@@ -16,8 +16,7 @@ std::atomic<int64_t> grace_ms{0};
 
 void leave(int status) {
   if (Interpreter::instance().shut_down(std::chrono::milliseconds(grace_ms.load()))) return;
-  std::fflush(nullptr);
-  _exit(status);
+  leave_without_destructors(status);
 }
 
 #ifdef __GLIBC__
@@ -38,6 +37,11 @@ void end_without_destructors_if_busy(std::chrono::milliseconds grace, int status
   known_status.store(status);
   std::atexit(on_process_exit);
 #endif
+}
+
+void leave_without_destructors(int status) {
+  std::fflush(nullptr);
+  _exit(status);
 }
 
 }  // namespace torchbed

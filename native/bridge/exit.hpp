@@ -16,4 +16,7 @@ inline constexpr std::chrono::milliseconds kDefaultGrace{2000};
 /// `status` is used where libc tells the handler no status (outside glibc).
 void end_without_destructors_if_busy(std::chrono::milliseconds grace, int status);
 
+/// Flushes and leaves at once, without running exit handlers. Any thread.
+[[noreturn]] void leave_without_destructors(int status);
+
 }  // namespace torchbed

@@ -136,6 +136,12 @@ bool Host::interrupt() const {
   return static_cast<bool>(done);
 }
 
+void Host::collect_garbage() {
+  const PyRef gc = PyRef::take(PyImport_ImportModule("gc"));
+  const PyRef done = PyRef::take(gc ? PyObject_CallMethod(gc.get(), "collect", nullptr) : nullptr);
+  PyErr_Clear();
+}
+
 bool Host::shut_down() {
   const PyRef done = PyRef::take(PyObject_CallNoArgs(shut_down_.get()));
   PyErr_Clear();

@@ -35,6 +35,9 @@ class Host {
   /// Drops models; never fails.
   void release(const std::vector<std::pair<uint32_t, uint32_t>>& models);
 
+  /// Frees what only cycles keep alive.
+  void collect_garbage();
+
   /// Runs Python's atexit functions and flushes. True when no other Python thread is alive.
   bool shut_down();
 

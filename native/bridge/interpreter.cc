@@ -9,6 +9,7 @@
 
 #include "environment.hpp"
 #include "exit.hpp"
+#include "loan.hpp"
 
 namespace torchbed {
 namespace {
@@ -173,6 +174,11 @@ Interpreter::State Interpreter::state() {
   return state_;
 }
 
+bool Interpreter::at_rest() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return state_ == State::kAbsent || parked_;
+}
+
 std::string Interpreter::executable() {
   const std::lock_guard<std::mutex> lock(mutex_);
   return executable_;
@@ -270,6 +276,13 @@ void Interpreter::run(const StartOptions& options) {
 
 void Interpreter::execute(Job& job) {
   Outcome outcome = host_.dispatch(job);
+  if (std::size_t kept = loans_kept(job); kept > 0) {
+    outcome = Failure{"ERR_BUFFERS_RETAINED",
+                      "Python kept " + std::to_string(kept) +
+                          (kept == 1 ? " buffer that was" : " buffers that were") +
+                          " lent for one call; clone what must be kept, as with tensor.clone()",
+                      "", "", ""};
+  }
   const std::lock_guard<std::mutex> lock(mutex_);
   running_ = nullptr;
   if (auto* failure = std::get_if<Failure>(&outcome); failure != nullptr && job.cancel_requested) {
@@ -277,6 +290,21 @@ void Interpreter::execute(Job& job) {
     failure->code = "ABORT_ERR";
   }
   job.outcome = std::move(outcome);
+}
+
+/// How many lent buffers outlive their call, cycles aside. They give out no further views.
+std::size_t Interpreter::loans_kept(const Job& job) {
+  const auto alive = [](const std::weak_ptr<Loan>& loan) { return !loan.expired(); };
+  if (std::none_of(job.loans.begin(), job.loans.end(), alive)) return 0;
+  host_.collect_garbage();
+  std::size_t kept = 0;
+  for (const std::weak_ptr<Loan>& weak : job.loans) {
+    if (const std::shared_ptr<Loan> loan = weak.lock()) {
+      loan->revoke();
+      ++kept;
+    }
+  }
+  return kept;
 }
 
 void Interpreter::finish(std::unique_ptr<Job> job) {

@@ -56,6 +56,8 @@ class Interpreter {
   bool shut_down(std::chrono::milliseconds grace);
 
   [[nodiscard]] State state();
+  /// Whether no Python code runs any more in this process, or ever did.
+  [[nodiscard]] bool at_rest();
   /// The executable that was asked for at the first start; empty before.
   [[nodiscard]] std::string executable();
 
@@ -69,6 +71,7 @@ class Interpreter {
   void run(const StartOptions& options);
   void park();
   void execute(Job& job);
+  std::size_t loans_kept(const Job& job);
   void finish(std::unique_ptr<Job> job);
   void raise_cancelled();
   std::shared_ptr<Environment> output_target();

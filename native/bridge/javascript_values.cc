@@ -25,8 +25,8 @@ void check(Napi::Env env, napi_status status) {
 
 class FromJavascript {
  public:
-  FromJavascript(Napi::Env env, const Intrinsics& intrinsics)
-      : env_(env), intrinsics_(intrinsics) {}
+  FromJavascript(Napi::Env env, const Intrinsics& intrinsics, const Lend& lend)
+      : env_(env), intrinsics_(intrinsics), lend_(lend) {}
 
   // NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth
   Value convert(napi_value value, const Place& place) {
@@ -130,6 +130,9 @@ class FromJavascript {
     if (Bytes bytes; is_bytes(value, place, bytes)) return Value(std::move(bytes));
     if (is_instance(value, intrinsics_.map)) return map(value, place);
     if (is_instance(value, intrinsics_.py_float)) return py_float(value, place);
+    if (is_instance(value, intrinsics_.lent_buffer)) {
+      return Value(lend_(Napi::Object(env_, value), place));
+    }
     bool is_date = false;
     check(env_, napi_is_date(env_, value, &is_date));
     if (is_date) return date(value, place);
@@ -361,6 +364,7 @@ class FromJavascript {
 
   Napi::Env env_;
   const Intrinsics& intrinsics_;
+  const Lend& lend_;
   /// The objects around the one being converted, outermost first. Their handles live in outer scopes.
   std::vector<napi_value> ancestors_;
 };
@@ -424,6 +428,10 @@ class ToJavascript {
     check(env_,
           napi_create_typedarray(env_, napi_uint8_array, bytes.data.size(), buffer, 0, &view));
     return view;
+  }
+
+  napi_value create(const std::shared_ptr<Loan>& /*unused*/, const Place& place) const {
+    refuse("a lent buffer", place);
   }
 
   // NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth when the tree was built
@@ -516,10 +524,12 @@ void Intrinsics::reset() {
   array_from.Reset();
   date_to_iso_string.Reset();
   py_float.Reset();
+  lent_buffer.Reset();
 }
 
-Value from_javascript(Napi::Env env, const Intrinsics& intrinsics, napi_value value) {
-  return FromJavascript(env, intrinsics).convert(value, Place());
+Value from_javascript(Napi::Env env, const Intrinsics& intrinsics, napi_value value,
+                      const Lend& lend) {
+  return FromJavascript(env, intrinsics, lend).convert(value, Place());
 }
 
 napi_value to_javascript(Napi::Env env, const Intrinsics& intrinsics, const Value& value) {

@@ -8,12 +8,14 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "value.hpp"
 
 namespace torchbed {
 
 class Environment;
+class Loan;
 
 /// Why a call failed; lib/runtime/failures.ts makes the typed error of `code` from it.
 struct Failure {
@@ -35,6 +37,8 @@ struct Job {
   uint32_t session = 0;
   std::string method;
   Value params;
+  /// The buffers lent in `params`; those still alive after the call were kept by Python.
+  std::vector<std::weak_ptr<Loan>> loans;
   std::shared_ptr<Environment> owner;
   /// JS thread of `owner` only.
   std::optional<Napi::Promise::Deferred> deferred;

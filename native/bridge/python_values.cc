@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "lent_buffer.hpp"
 #include "place.hpp"
 
 namespace torchbed {
@@ -59,6 +60,12 @@ PyRef make(const Bytes& bytes, const Place& /*unused*/) {
   const PyRef view = checked(PyMemoryView_FromObject(plain.get()));
   const char format[] = {bytes.format, '\0'};
   return checked(PyObject_CallMethod(view.get(), "cast", "s", format));
+}
+
+PyRef make(const std::shared_ptr<Loan>& loan, const Place& /*unused*/) {
+  PyRef buffer = make_lent_buffer(loan);
+  if (!buffer) throw PythonErrorSet{};
+  return buffer;
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth when the tree was built
@@ -258,6 +265,7 @@ class FromPython {
     if (name == "torch.Tensor" || name == "numpy.ndarray") {
       return "; return .item() for a scalar, .tolist() for a few numbers, an artifact for many";
     }
+    if (is_lent_buffer(object)) return "; JavaScript owns it already, fill it instead";
     if (name == "set" || name == "frozenset") return "; return a list";
     return "";
   }

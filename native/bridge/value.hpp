@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -28,6 +29,7 @@ struct Bytes {
   char format = 'B';
 };
 
+class Loan;
 class Value;
 using List = std::vector<Value>;
 using Entries = std::vector<std::pair<Value, Value>>;
@@ -41,7 +43,7 @@ struct Dict {
 class Value {
  public:
   using Variant = std::variant<None, bool, int64_t, BigInteger, double, std::string, std::u16string,
-                               Bytes, List, Dict>;
+                               Bytes, List, Dict, std::shared_ptr<Loan>>;
 
   Value() = default;
   template <typename T>
