@@ -1,12 +1,19 @@
 /** What a project says that it is, and what it refuses to be. */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   ConfigError,
+  EmbeddedRuntime,
+  PythonNotFoundError,
   RevisionMismatchError,
   supportedWorkload,
-  type TorchProject,
+  TorchProject,
+  WorkloadImportError,
 } from '../../lib/index.js'
-import { openScripted } from './support.js'
+import { workloadRoot } from '../support/workloads.js'
+import { modelsInPython, openScripted, scripted } from './support.js'
 
 const known = {
   supported_workload: supportedWorkload({
@@ -113,5 +120,58 @@ describe('the capability of a project', () => {
     assert.equal((await project.probeCapability()).work_units_per_second, 2)
     assert.equal((await project.probeCapability()).work_units_per_second, 3)
     assert.equal(project.benchmark().work_units_per_second, 1)
+  })
+})
+
+describe('the runtime of a project', () => {
+  it('has the environment and the module search roots of the config', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'torchbed-'))
+    try {
+      const hooks = 'evaluate = lambda self, state, split: {"value": os.environ["TORCHBED_TEST"]}'
+      const source = `import os\nfrom plain import Plain\nclass Found(Plain):\n    ${hooks}\n`
+      await writeFile(join(folder, 'found_in_a_root.py'), source)
+      const config = (...module_search_roots: string[]) => ({
+        runtime: {
+          workload_factory: 'found_in_a_root:Found',
+          module_search_roots,
+          env: { TORCHBED_TEST: 'from the config' },
+        },
+      })
+      await assert.rejects(TorchProject.open(config(workloadRoot)), WorkloadImportError)
+      await using project = await TorchProject.open(config(folder, workloadRoot))
+      await using model = await project.initModel()
+      assert.equal((await project.evaluate(model, 'Test')).metrics.value, 'from the config')
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it('is the Python that the config names, or there is none', async () => {
+    const { runtime } = scripted()
+    const python_executable = '/nowhere/python'
+    await assert.rejects(
+      TorchProject.open({ runtime: { ...runtime, python_executable } }),
+      (error) => error instanceof PythonNotFoundError && error.message.includes(python_executable),
+    )
+  })
+
+  it('is closed with the project that started it, and left open when it was given', async () => {
+    await using runtime = await EmbeddedRuntime.start()
+    const guest = await TorchProject.open(scripted(), { runtime })
+    const owner = await TorchProject.open(scripted())
+    await guest.close()
+    await owner.close()
+    assert.ok(guest.closed && owner.closed)
+    await using another = await TorchProject.open(scripted(), { runtime })
+    assert.equal(another.workloadName, 'scripted')
+  })
+
+  it('is not left running by a workload that cannot be opened', async () => {
+    await using runtime = await EmbeddedRuntime.start()
+    const before = await modelsInPython(runtime)
+    for (const hooks of [{ capability_probe: 'fail("no GPU")' }, { runtime_device: 'None' }]) {
+      await assert.rejects(TorchProject.open(scripted(hooks), { runtime }))
+    }
+    assert.equal(await modelsInPython(runtime), before)
   })
 })
