@@ -15,7 +15,7 @@ export {
   type TrainWindow,
   type WorkloadRevision,
 } from './project/torch-project.js'
-export type { ModelCandidate } from './project/workload-calls.js'
+export type { MemoryBatch, ModelCandidate, TrainBatch } from './project/workload-calls.js'
 export {
   validateStateDictFilter,
   validateWorkloadConfig,
@@ -37,4 +37,5 @@ export type {
 } from './runtime/python-runtime.js'
 export { LentBuffer } from './runtime/lent-buffer.js'
 export { PyFloat, type PyInput, type PyValue } from './runtime/values.js'
+export { SubprocessRuntime, type SubprocessRuntimeOptions } from './runtime/subprocess-runtime.js'
 export * from './schema/index.js'

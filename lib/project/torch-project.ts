@@ -13,6 +13,7 @@ import {
   TorchbedError,
 } from '../errors.js'
 import { EmbeddedRuntime } from '../runtime/embedded-runtime.js'
+import { LentBuffer } from '../runtime/lent-buffer.js'
 import type { CallOptions, PythonRuntime } from '../runtime/python-runtime.js'
 import {
   timestampNow,
@@ -43,7 +44,12 @@ import {
 import { withArtifactFile } from './artifact-files.js'
 import { standardContributionWeight } from './contribution.js'
 import type { ModelHandle } from './model-handle.js'
-import { WorkloadCalls, type CapabilityProbe, type ModelCandidate } from './workload-calls.js'
+import {
+  WorkloadCalls,
+  type CapabilityProbe,
+  type ModelCandidate,
+  type TrainBatch,
+} from './workload-calls.js'
 import {
   validateWorkloadConfig,
   WORKLOAD_CONFIG_DEFAULTS,
@@ -64,7 +70,7 @@ export interface TorchProjectOptions {
 export interface TrainWindow {
   /** Trained in place. */
   readonly model: ModelHandle
-  readonly batches: readonly PythonBatchRef[]
+  readonly batches: readonly TrainBatch[]
   /** The microshards that the batches were made of; what is counted when the workload does not count. */
   readonly cached_microshards?: readonly CachedMicroShard[]
 }
@@ -364,7 +370,8 @@ export class TorchProject implements AsyncDisposable {
 
   /**
    * Loads an artifact out of a store into the model. Every chunk and the root hash are verified first;
-   * the artifact's model schema must be the config's, where it names one.
+   * the artifact's model schema must be the config's, where it names one. In this process the bytes are
+   * read into memory that Python then views; a workload with path hooks alone gets a temporary file.
    */
   async loadModelArtifact(
     model: ModelHandle,
@@ -376,13 +383,22 @@ export class TorchProject implements AsyncDisposable {
     if (own !== undefined && descriptor.model_schema_hash !== own) {
       throw new RevisionMismatchError('model_schema_hash', descriptor.model_schema_hash, own)
     }
+    if (await this.#inMemory('load')) {
+      const bytes = await store.materializeArtifactBytes(descriptor, options)
+      const artifact = LentBuffer.transfer(bytes.buffer as ArrayBuffer)
+      await this.#calls.loadModelMemory(model, artifact, options)
+      return model
+    }
     return withArtifactFile(async (path) => {
       await store.materializeArtifactFile(descriptor, path, options)
       return this.loadModelArtifactFile(model, path, options)
     })
   }
 
-  /** Writes the model as an artifact into a store and returns its descriptor. */
+  /**
+   * Writes the model as an artifact into a store and returns its descriptor. In this process Python fills
+   * memory that is then cut into chunks; a workload with path hooks alone writes a temporary file.
+   */
   async materializeModelArtifact(
     model: ModelHandle,
     artifact: { kind: ArtifactKind; head_id: HeadId | null; base_head_id?: HeadId | null },
@@ -395,6 +411,11 @@ export class TorchProject implements AsyncDisposable {
       precision: config.artifact_precision,
       model_schema_hash: this.modelSchemaHash,
       record_format: config.artifact_record_format,
+    }
+    if (await this.#inMemory('materialize')) {
+      const artifact = await this.#calls.materializeModelMemory(model, options)
+      const bytes = new Uint8Array(artifact.take())
+      return store.storeArtifactReader(spec, [bytes], config.artifact_chunking, options)
     }
     return withArtifactFile(async (path) => {
       await this.materializeModelArtifactFile(model, path, options)
@@ -419,6 +440,13 @@ export class TorchProject implements AsyncDisposable {
     options?: CallOptions,
   ): Promise<void> {
     await this.#calls.materializeModelArtifact(model, path, options)
+  }
+
+  /** Whether artifacts can go by lent memory: not to another process, nor to path hooks alone. */
+  async #inMemory(direction: 'load' | 'materialize'): Promise<boolean> {
+    if (this.#calls.session.lendsMemory !== true) return false
+    const way = (await this.#calls.artifactWays())[direction]
+    return way === 'tensors' || way === 'bytes'
   }
 
   #required<K extends 'supported_workload' | 'model_schema_hash'>(

@@ -1,12 +1,13 @@
 import { ProtocolError, ValueError } from '../errors.js'
 import type { CallOptions, WorkloadSession } from '../runtime/python-runtime.js'
+import { LentBuffer } from '../runtime/lent-buffer.js'
 import { PyFloat, type PyInput, type PyValue } from '../runtime/values.js'
 import {
   CapabilityEstimate,
   EvalSplit,
-  list,
   MergePolicy,
   Metrics,
+  names,
   optional,
   PatchOutcome,
   PythonBatchRef,
@@ -14,9 +15,11 @@ import {
   RuntimePatch,
   text,
   TrainerCanonicalReconcileStrategy,
+  u64,
   type ArtifactId,
   type Codec,
   type HeadId,
+  type MicroShardId,
   type PeerId,
 } from '../schema/index.js'
 import { ModelHandle } from './model-handle.js'
@@ -31,7 +34,29 @@ export type CapabilityProbe = ReturnType<(typeof CapabilityProbe)['fromValue']>
 const Created = record('model', { model_id: text })
 const MaybeCreated = record('merged model', { model_id: optional(text) })
 const Measured = record('metrics', { metrics: Metrics })
-const batchRefs = list(PythonBatchRef)
+const Planned = record('artifact plan', { total_bytes: u64 })
+const way = optional(names('artifact way', 'tensors', 'path', 'bytes'))
+const ArtifactWays = record('artifact ways', { load: way, materialize: way })
+export type ArtifactWays = ReturnType<(typeof ArtifactWays)['fromValue']>
+
+/** A batch of shards that never touch a disk: whole safetensors files in memory, lent for the window. */
+export interface MemoryBatch {
+  readonly kind: 'memory_microshard_group'
+  readonly shards: readonly LentBuffer[]
+  readonly microshard_ids: readonly MicroShardId[]
+  readonly ordinals: readonly number[]
+  /** Size of all shards together, in bytes. */
+  readonly bytes_len: number
+}
+
+/** What a window may be trained on. */
+export type TrainBatch = PythonBatchRef | MemoryBatch
+
+function batchInput(batch: TrainBatch): PyInput {
+  return batch.kind === 'memory_microshard_group'
+    ? { ...batch }
+    : pythonInput(PythonBatchRef, batch)
+}
 
 /** A peer's model that may be merged (spec section 3.2, `merge_candidate_models`). */
 export interface ModelCandidate {
@@ -59,6 +84,8 @@ function refuseBadWeights(candidate: ModelCandidate): void {
  * Knows nothing of data, stores or peers.
  */
 export class WorkloadCalls {
+  #ways: Promise<ArtifactWays> | undefined
+
   constructor(readonly session: WorkloadSession) {}
 
   async hello(): Promise<string> {
@@ -76,12 +103,12 @@ export class WorkloadCalls {
 
   async trainWindow(
     model: ModelHandle,
-    batches: readonly PythonBatchRef[],
+    batches: readonly TrainBatch[],
     options?: CallOptions,
   ): Promise<Metrics> {
     const params = {
       ...this.#model(model, 'train_window'),
-      batches: pythonInput(batchRefs, batches),
+      batches: batches.map(batchInput),
     }
     return (await this.#ask(Measured, 'train_window', params, options)).metrics
   }
@@ -107,6 +134,30 @@ export class WorkloadCalls {
   ): Promise<void> {
     const params = { ...this.#model(model, 'materialize_model_artifact'), artifact_path: path }
     await this.session.call('materialize_model_artifact', params, options)
+  }
+
+  /** How the workload loads and gives artifacts; asked once, for sessions that lend memory. */
+  async artifactWays(): Promise<ArtifactWays> {
+    return (this.#ways ??= this.#ask(ArtifactWays, 'artifact_ways', null))
+  }
+
+  async loadModelMemory(
+    model: ModelHandle,
+    artifact: LentBuffer,
+    options?: CallOptions,
+  ): Promise<void> {
+    const params = { ...this.#model(model, 'load_model_memory'), artifact }
+    await this.session.call('load_model_memory', params, options)
+  }
+
+  /** The model as an artifact, in memory that Python fills in place. */
+  async materializeModelMemory(model: ModelHandle, options?: CallOptions): Promise<LentBuffer> {
+    const plan = this.#model(model, 'plan_model_memory')
+    const { total_bytes } = await this.#ask(Planned, 'plan_model_memory', plan, options)
+    const artifact = LentBuffer.allocate(total_bytes)
+    const params = { ...this.#model(model, 'fill_model_memory'), artifact }
+    await this.session.call('fill_model_memory', params, options)
+    return artifact
   }
 
   async mergeCandidateModels(

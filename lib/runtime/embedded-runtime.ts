@@ -137,6 +137,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
 }
 
 class EmbeddedSession implements WorkloadSession {
+  readonly lendsMemory = true
   readonly workloadName: string
   readonly #bridge: Bridge
   readonly #id: number

@@ -28,6 +28,8 @@ export interface WorkloadSpec {
 export interface WorkloadSession extends AsyncDisposable {
   readonly workloadName: string
   readonly closed: boolean
+  /** Whether a {@link LentBuffer} can be passed: not to another process. Default false. */
+  readonly lendsMemory?: boolean
   /**
    * Calls a method of the workload protocol (spec section 3.2).
    *

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .artifact_files import read_artifact, write_artifact
 from .failures import CallFailed, guarded, quoted, refused
+from .memory_artifacts import PlannedArtifact, artifact_ways, load_from_memory, plan_artifact
 from .metrics import plain_metrics
 from .params import Params
 from .returned import plain_capability, plain_device, plain_patch_outcome, wrong
@@ -28,6 +29,7 @@ class Session:
         self._workload = workload
         self._await_result = await_result
         self._models: dict[str, object] = {}
+        self._planned: dict[str, PlannedArtifact] = {}
         self._created = 0
         self.workload_name = _workload_name(workload)
 
@@ -49,11 +51,12 @@ class Session:
 
     def release(self, number: int) -> None:
         """Drop model `m<number>`; an unknown one is ignored."""
-        self._models.pop(f"m{number}", None)
+        self._drop(f"m{number}")
 
     def close(self) -> None:
         """Drop all models."""
         self._models.clear()
+        self._planned.clear()
 
     # --- methods ------------------------------------------------------------------------------
 
@@ -114,6 +117,37 @@ class Session:
         guarded("ERR_HOOK_RAISED", lambda: write_artifact(path, data))
         return _OK
 
+    # Beside the protocol: artifacts in lent memory, for hosts in the same process.
+
+    def _artifact_ways(self, params: Params) -> object:
+        return artifact_ways(self._find)
+
+    def _load_model_memory(self, params: Params) -> object:
+        state = self._model(params, "model_id")
+        if self._find("load_model_tensors") is None:
+            self._require_one("load_model_tensors", "load_model_artifact")
+        memory = params.value("artifact")
+        replacement = load_from_memory(self._find, self._hook, state, memory)
+        self._replace(params.text("model_id"), replacement)
+        return _OK
+
+    def _plan_model_memory(self, params: Params) -> object:
+        state = self._model(params, "model_id")
+        if self._find("model_tensors") is None:
+            self._require_one("model_tensors", "materialize_model_artifact")
+        planned = plan_artifact(self._find, self._hook, state)
+        self._planned[params.text("model_id")] = planned
+        return {"total_bytes": planned.total_bytes}
+
+    def _fill_model_memory(self, params: Params) -> object:
+        self._model(params, "model_id")
+        planned = self._planned.pop(params.text("model_id"), None)
+        if planned is None:
+            raise refused("ERR_PROTOCOL", "fill_model_memory needs plan_model_memory before it")
+        memory = params.value("artifact")
+        guarded("ERR_HOOK_RAISED", lambda: planned.write(memory))
+        return _OK
+
     def _merge_candidate_models(self, params: Params) -> object:
         base = self._model(params, "base_model_id")
         candidates = [
@@ -148,7 +182,7 @@ class Session:
         return {"model_id": self._replace(params.text("canonical_model_id"), replacement)}
 
     def _release_model(self, params: Params) -> object:
-        self._models.pop(params.text("model_id"), None)
+        self._drop(params.text("model_id"))
         return _OK
 
     def _shutdown(self, params: Params) -> object:
@@ -165,6 +199,10 @@ class Session:
         "apply_patch": _apply_patch,
         "load_model_artifact": _load_model_artifact,
         "materialize_model_artifact": _materialize_model_artifact,
+        "artifact_ways": _artifact_ways,
+        "load_model_memory": _load_model_memory,
+        "plan_model_memory": _plan_model_memory,
+        "fill_model_memory": _fill_model_memory,
         "merge_candidate_models": _merge_candidate_models,
         "apply_single_root_ema": _apply_single_root_ema,
         "reconcile_canonical_model": _reconcile_canonical_model,
@@ -190,6 +228,10 @@ class Session:
             "it was released, or belongs to another session",
             "KeyError",
         )
+
+    def _drop(self, model_id: str) -> None:
+        self._models.pop(model_id, None)
+        self._planned.pop(model_id, None)
 
     def _replace(self, model_id: str, replacement: object) -> str:
         if replacement is not None:

@@ -102,7 +102,19 @@ class MicroEpoch(TypedDict):
     """Whatever JSON value the pipeline's author chose."""
 
 
-Batch: TypeAlias = CachedMicroshardGroup | MicroEpoch
+class MemoryMicroshardGroup(TypedDict):
+    """A batch of shards in the memory of a host in the same process, lent for the window."""
+
+    kind: Literal["memory_microshard_group"]
+    shards: list[Any]
+    """One torchbed.LentBuffer a shard; torchbed.tensors.tensor_views(shard) reads safetensors."""
+    microshard_ids: list[str]
+    ordinals: list[int]
+    bytes_len: int
+    """Size of all shards together, in bytes."""
+
+
+Batch: TypeAlias = CachedMicroshardGroup | MicroEpoch | MemoryMicroshardGroup
 """One element of train_window's `batches`. Branch on `kind`, and refuse kinds you do not know."""
 
 
@@ -228,6 +240,30 @@ class MaterializesArtifactBytes(Protocol[StateIn]):
 
     def materialize_model_artifact(self, state: StateIn) -> MaybeAwaitable[bytes]:
         """Return the whole file."""
+        ...
+
+
+class ExchangesTensors(Protocol[State]):
+    """Gives and takes weights as tensors. Tried before the artifact hooks; the host does the rest.
+
+    The fast way: no file, and one copy between the model and the host's memory.
+    """
+
+    def model_tensors(self, state: State) -> MaybeAwaitable[Mapping[str, Any]]:
+        """Return the state's weights by name, such as `model.state_dict()`.
+
+        They are written as safetensors, without being changed, before any other hook is called.
+        """
+        ...
+
+    def load_model_tensors(
+        self, state: State, tensors: Mapping[str, Any]
+    ) -> MaybeAwaitable[State | None]:
+        """Copy tensors into the state, such as by `model.load_state_dict(tensors)`.
+
+        tensors: read-only views of the host's memory, on the CPU. They are gone after the call:
+        clone what is to be kept. Shapes and dtypes come from a peer and are for you to check.
+        """
         ...
 
 
