@@ -1,16 +1,41 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+/** `torchbed-artifact-<process id>-<random>`: so that what a killed process left can be told from what is in use. */
+const FOLDER_NAME = /^torchbed-artifact-([1-9][0-9]*)-/
+
+let leftovers: Promise<void> | undefined
+
 /**
  * Gives `use` the path of an artifact file in a folder of its own, which is removed afterwards. The
- * name is the reference's (spec section 5): workloads may look at it.
+ * file's name is the reference's (spec section 5): workloads may look at it. The first call in a
+ * process also removes the folders of processes that were killed.
  */
 export async function withArtifactFile<T>(use: (path: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'torchbed-artifact-'))
+  await (leftovers ??= removeLeftovers())
+  const folder = await mkdtemp(join(tmpdir(), `torchbed-artifact-${process.pid}-`))
   try {
     return await use(join(folder, 'artifact.safetensors'))
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function removeLeftovers(): Promise<void> {
+  for (const name of await readdir(tmpdir()).catch(() => [])) {
+    const owner = FOLDER_NAME.exec(name)?.[1]
+    if (owner === undefined || isAlive(Number(owner))) continue
+    // Somebody else's, or somebody was quicker.
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined)
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }

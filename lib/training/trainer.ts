@@ -7,6 +7,7 @@ import {
   type LeasePlanner,
   type ShardCache,
 } from '../data/index.js'
+import { HookMissingError } from '../errors.js'
 import { qualityWeight } from '../project/contribution.js'
 import type { ModelHandle } from '../project/model-handle.js'
 import type { TorchProject } from '../project/torch-project.js'
@@ -151,7 +152,12 @@ export class Trainer {
       await project.loadModelArtifact(incoming, artifact, store, options)
       if (local !== null) {
         const strategy = experiment.canonical_reconcile
-        await project.reconcileCanonicalModel(local, incoming, strategy, options)
+        try {
+          await project.reconcileCanonicalModel(local, incoming, strategy, options)
+        } catch (error) {
+          // To replace the local model is to take the incoming one: that needs no hook.
+          if (!(error instanceof HookMissingError && strategy === 'Replace')) throw error
+        }
       }
     } catch (error) {
       await incoming.release()

@@ -1,7 +1,7 @@
 /** A peer that merges contributions, evaluates the result and promotes it (spec section 11). */
 
 import { CheckpointCatalog, type FsArtifactStore } from '../checkpoint/index.js'
-import { EvaluationRefusedError } from '../errors.js'
+import { EvaluationRefusedError, HookMissingError } from '../errors.js'
 import type { ModelHandle } from '../project/model-handle.js'
 import type { TorchProject } from '../project/torch-project.js'
 import type { ModelCandidate } from '../project/workload-calls.js'
@@ -45,7 +45,8 @@ export class Validator {
 
   /**
    * Merges the contributions over the canonical head, applies the root EMA, evaluates and promotes.
-   * When the workload declines to merge, the contribution of the highest quality is promoted as it is.
+   * When the workload declines to merge, or has no hook for it and one peer trains alone, the contribution of
+   * the highest quality is promoted as it is.
    *
    * Throws what the workload or the store throws, and {@link EvaluationRefusedError} when the
    * evaluation's loss or accuracy is not finite; the canonical head then stays what it was.
@@ -108,7 +109,14 @@ export class Validator {
     const policy = this.#experiment.merge_policy
     const artifact = await this.#store.loadManifest(canonical.artifact_id)
     await using base = await this.#load(artifact, options)
-    const merged = await this.#project.mergeCandidateModels(base, candidates, policy, options)
+    let merged: ModelHandle | null
+    try {
+      merged = await this.#project.mergeCandidateModels(base, candidates, policy, options)
+    } catch (error) {
+      // One peer alone needs no merging, so that a workload without the hook can train too.
+      if (!(error instanceof HookMissingError && candidates.length === 1)) throw error
+      return null
+    }
     if (merged === null) return null
     try {
       return await this.#project.applySingleRootEma(base, merged, policy, options)

@@ -148,6 +148,22 @@ describe('torchbed train', () => {
     assert.match(end.stderr, /plain\.py/)
   })
 
+  it('needs no merge hooks when one peer trains alone', async () => {
+    const runtime = {
+      module_search_roots: [workloadRoot],
+      workload_factory: 'plain:create_workload',
+    }
+    const end = await torchbed(['train', await config({ runtime }), '--out', out(), '--json'])
+    assert.equal(end.code, 0, end.stderr + end.stdout)
+    const promoted = jsonEvents(end.stdout).filter(({ event }) => event === 'promoted')
+    assert.deepEqual(
+      promoted.map(({ from }) => from),
+      ['genesis', 'best candidate', 'best candidate', 'best candidate'],
+    )
+    const artifact = JSON.parse(await readFile(join(out(), 'model.safetensors'), 'utf8')) as object
+    assert.deepEqual(artifact, { device: 'python-plain', steps: 6 })
+  })
+
   it('goes on from the last promoted head when it is run again', async () => {
     const first = await torchbed(['train', await config(), '--out', out(), '--json'])
     assert.equal(first.code, 0, first.stderr)
@@ -207,6 +223,16 @@ describe('torchbed train', () => {
       (await canonicalLineage(store, canonical)).map(({ global_step }) => global_step),
       [0, 1, 2, 3, 4],
     )
+  })
+
+  it('removes the artifact files of processes that were killed, and of no other', async () => {
+    const temporary = join(folder, 'tmp')
+    const [dead, alive] = ['torchbed-artifact-4194305-x', `torchbed-artifact-${process.pid}-x`]
+    for (const name of [dead, alive]) await mkdir(join(temporary, name), { recursive: true })
+    const args = ['train', await config(), '--out', out()]
+    const end = await torchbed(args, { env: { TMPDIR: temporary } })
+    assert.equal(end.code, 0, end.stderr)
+    assert.deepEqual(readdirSync(temporary), [alive])
   })
 
   it('leaves no half-written artifact when the disk is full', async function () {

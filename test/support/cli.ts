@@ -15,6 +15,8 @@ export interface CommandEnd {
 
 export interface CommandOptions {
   readonly cwd?: string
+  /** Added to this process's environment. */
+  readonly env?: Record<string, string>
   /** Called with all that stdout has so far, whenever there is more. */
   readonly onStdout?: (stdout: string, child: ChildProcess) => void
 }
@@ -23,6 +25,7 @@ export interface CommandOptions {
 export async function torchbed(args: string[], options: CommandOptions = {}): Promise<CommandEnd> {
   const child = spawn(process.execPath, [main, ...args], {
     cwd: options.cwd,
+    env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 60_000,
     killSignal: 'SIGKILL',
