@@ -1,18 +1,17 @@
 /**
  * A codec: one declaration from which a record is read, written as JSON, written as CBOR and hashed.
  *
- * Reading goes through a zod schema, which lists every problem with its path. Writing goes through the wire
+ * Reading calls one function per value, which reports every problem with its path. Writing goes through the wire
  * model, so that a field's declaration, not the JavaScript value, says whether `1` is the integer `1` or the
  * float `1.0`. Primitives, containers and variants that build codecs are in the files beside this one.
  */
 
 import { z } from 'zod'
 
-import { ConfigError, type ConfigIssue } from '../errors.js'
+import { ConfigError } from '../errors.js'
 import { encodeCbor } from './cbor.js'
-import { MAX_REPORTED_ISSUES } from './constants.js'
-import { clip } from './describe.js'
-import { parseJson, type JsonLimits } from './json-read.js'
+import { configIssue, INVALID, Issues, type Read } from './issues.js'
+import { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from './json-read.js'
 import { writeJson, type JsonStyle } from './json-write.js'
 import type { Wire } from './wire.js'
 
@@ -21,7 +20,7 @@ export interface CodecParts<T> {
   /** What the codec is for, as messages call it. */
   readonly name: string
   /** Reads parsed JSON: integers are `bigint`, floats `number`. */
-  readonly schema: z.ZodType<T>
+  readonly read: Read<T>
   /** Turns a value into the wire model, or throws through {@link refuse}. */
   encode(value: T): Wire
   /** The value of a field that is absent. Without this, the field is required. */
@@ -36,12 +35,13 @@ export type Infer<C> = C extends Codec<infer T> ? T : never
 /** Reads and writes values of type `T`, in JSON and in CBOR (spec sections 6 and 7.2). */
 export class Codec<T> {
   readonly name: string
-  readonly schema: z.ZodType<T>
+  /** Like {@link fromValue}, for codecs that hold this one: problems go to their issues. */
+  readonly read: Read<T>
   readonly #parts: CodecParts<T>
 
   constructor(parts: CodecParts<T>) {
     this.name = parts.name
-    this.schema = parts.schema
+    this.read = parts.read
     this.#parts = parts
   }
 
@@ -55,14 +55,25 @@ export class Codec<T> {
   }
 
   /**
+   * Like {@link fromJson}, for texts of megabytes: the event loop turns while the text is parsed. What remains in
+   * one piece is to decode the bytes and to check the fields, a fourth of the work.
+   *
+   * @throws ConfigError listing every problem with its path; AbortError when the signal fires
+   */
+  async fromJsonAsync(source: string | Uint8Array, options?: JsonAsyncOptions): Promise<T> {
+    return this.fromValue(await parseJsonAsync(source, this.name, options))
+  }
+
+  /**
    * Reads a value that is already parsed, with integers as `bigint` and floats as `number`.
    *
    * @throws ConfigError listing every problem with its path
    */
   fromValue(value: unknown): T {
-    const result = this.schema.safeParse(value)
-    if (result.success) return result.data
-    throw new ConfigError(`Cannot read ${this.name}`, reportIssues(result.error.issues))
+    const issues = new Issues()
+    const result = this.read(value, issues)
+    if (result !== INVALID) return result
+    throw new ConfigError(`Cannot read ${this.name}`, issues.list().map(configIssue))
   }
 
   /**
@@ -93,8 +104,7 @@ export class Codec<T> {
       return this.encode(value)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      const issue = { path: pathText(error.path), message: error.message }
-      throw new ConfigError(`Cannot write ${this.name}`, [issue])
+      throw new ConfigError(`Cannot write ${this.name}`, [configIssue(error)])
     }
   }
 
@@ -118,11 +128,21 @@ export class Codec<T> {
     return this.#parts.skip?.(value) ?? false
   }
 
-  /** The schema of a record's field: {@link schema}, with the default in place when it is absent. */
-  get fieldSchema(): z.ZodType<T> {
-    if (!this.optional) return this.schema
-    // zod's own default wants a type without undefined, which a generic T cannot promise.
-    return this.schema.default(() => this.missing() as never)
+  /** Reads a record's field: as {@link read} does, with the default in place when it is absent. */
+  readonly readField: Read<T> = (input, issues) =>
+    input === undefined && this.#parts.missing ? this.#parts.missing() : this.read(input, issues)
+
+  /** Reads as {@link fromValue} does, for use inside schemas of zod. */
+  get schema(): z.ZodType<T> {
+    return z.transform((input: unknown, context): T => {
+      const issues = new Issues()
+      const value = this.read(input, issues)
+      if (value !== INVALID) return value
+      for (const { path, message } of issues.list()) {
+        context.issues.push({ code: 'custom', input, message, path: [...path] })
+      }
+      return z.NEVER
+    })
   }
 }
 
@@ -144,53 +164,4 @@ export function encodePart<T>(codec: Codec<T>, value: T, key: PropertyKey): Wire
     if (error instanceof Refusal) error.path.unshift(key)
     throw error
   }
-}
-
-/** What a reading function returns after it reported a problem. */
-export const INVALID = Symbol('invalid')
-
-/** Reports a problem with the value that is read, or with a part of it. */
-export type Report = (message: string, path?: PropertyKey[]) => typeof INVALID
-
-/** A zod schema from one function that reads a value or reports what is wrong with it. */
-export function reader<T>(
-  read: (input: unknown, report: Report) => T | typeof INVALID,
-): z.ZodType<T> {
-  return z.transform((input: unknown, context): T => {
-    const value = read(input, (message, path = []) => {
-      context.issues.push({ code: 'custom', input, message, path })
-      return INVALID
-    })
-    return value === INVALID ? z.NEVER : value
-  })
-}
-
-/** Passes on what a schema found wrong with a part. */
-export function reportAll(
-  report: Report,
-  issues: readonly z.core.$ZodIssue[],
-  ...prefix: PropertyKey[]
-): typeof INVALID {
-  for (const { message, path } of issues) report(message, [...prefix, ...path])
-  return INVALID
-}
-
-function reportIssues(issues: readonly z.core.$ZodIssue[]): ConfigIssue[] {
-  const reported = issues
-    .slice(0, MAX_REPORTED_ISSUES)
-    .map(({ path, message }) => ({ path: pathText(path), message }))
-  const rest = issues.length - reported.length
-  return rest === 0 ? reported : [...reported, { path: '', message: `and ${rest} more` }]
-}
-
-/** A path as code would write it: `entries[3].bytes_len`, `metrics["a b"]`. */
-function pathText(path: readonly PropertyKey[]): string {
-  let text = ''
-  for (const key of path) {
-    if (typeof key === 'number') text += `[${key}]`
-    else if (/^[A-Za-z_]\w*$/.test(String(key)))
-      text += text === '' ? String(key) : `.${String(key)}`
-    else text += `[${clip(String(key))}]`
-  }
-  return text
 }

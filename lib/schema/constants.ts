@@ -3,6 +3,9 @@
 /** Largest JSON text that is read by default, in bytes: an artifact manifest of some 200 000 chunks. */
 export const MAX_JSON_BYTES = 64 * 1024 * 1024
 
+/** Values that are parsed between two turns of the event loop: one to some milliseconds. */
+export const VALUES_PER_SLICE = 4096
+
 /** Deepest nesting of arrays and objects that is read or written; the reference's reader stops there too. */
 export const MAX_JSON_DEPTH = 127
 

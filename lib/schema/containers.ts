@@ -1,9 +1,8 @@
 /** Codecs made of codecs: options, lists, sets, maps, tuples, records (spec sections 6.1 and 7.2). */
 
-import { z } from 'zod'
-
-import { Codec, encodePart, reader, refuse, type Infer } from './codec.js'
+import { Codec, encodePart, refuse, type Infer } from './codec.js'
 import { describe } from './describe.js'
+import { INVALID, type Issues } from './issues.js'
 import { encodeText, text } from './primitives.js'
 import { compareUtf8, type Wire } from './wire.js'
 
@@ -11,7 +10,7 @@ import { compareUtf8, type Wire } from './wire.js'
 export function optional<T>(inner: Codec<T>): Codec<T | null> {
   return new Codec<T | null>({
     name: `optional ${inner.name}`,
-    schema: inner.schema.nullable(),
+    read: (input, issues) => (input === null ? null : inner.read(input, issues)),
     encode: (value) => (value === null ? null : inner.encode(value)),
     missing: () => null,
   })
@@ -19,10 +18,10 @@ export function optional<T>(inner: Codec<T>): Codec<T | null> {
 
 /** Like {@link optional}, but the field is left out when it is `null`. */
 export function skipNull<T>(inner: Codec<T>): Codec<T | null> {
-  const { name, schema } = optional(inner)
+  const { name, read } = optional(inner)
   return new Codec<T | null>({
     name,
-    schema,
+    read,
     encode: (value) => (value === null ? null : inner.encode(value)),
     missing: () => null,
     skip: (value) => value === null,
@@ -31,8 +30,8 @@ export function skipNull<T>(inner: Codec<T>): Codec<T | null> {
 
 /** A field that may be absent when read; it is always written. */
 export function withDefault<T>(inner: Codec<T>, missing: () => T): Codec<T> {
-  const { name, schema } = inner
-  return new Codec<T>({ name, schema, encode: (value) => inner.encode(value), missing })
+  const { name, read } = inner
+  return new Codec<T>({ name, read, encode: (value) => inner.encode(value), missing })
 }
 
 /** A list of values of one kind. */
@@ -40,12 +39,15 @@ export function list<T>(item: Codec<T>): Codec<readonly T[]> {
   const name = `list of ${item.name}`
   return new Codec<readonly T[]>({
     name,
-    schema: z.array(item.schema, {
-      error: ({ input }) => `expected an array, got ${describe(input)}`,
-    }),
+    read: (input, issues) => {
+      if (!Array.isArray(input)) return issues.misfit('an array', input)
+      // Unlike map, this does not skip holes.
+      const parts = Array.from(input, (part, index) => issues.part(index, item.read, part))
+      return allValid(parts) ? parts : INVALID
+    },
     encode: (value) => {
       if (!Array.isArray(value)) refuse(`expected an array, got ${describe(value)}`)
-      return value.map((part: T, index) => encodePart(item, part, index))
+      return Array.from(value, (part: T, index) => encodePart(item, part, index))
     },
   })
 }
@@ -56,7 +58,10 @@ export function textSet(): Codec<readonly string[]> {
   const sorted = (value: readonly string[]) => [...new Set(value)].sort(compareUtf8)
   return new Codec<readonly string[]>({
     name: 'set of text',
-    schema: texts.schema.transform(sorted),
+    read: (input, issues) => {
+      const read = texts.read(input, issues)
+      return read === INVALID ? INVALID : sorted(read)
+    },
     encode: (value) => {
       texts.encode(value)
       return sorted(value)
@@ -73,13 +78,13 @@ export function textSet(): Codec<readonly string[]> {
 export function map<T>(item: Codec<T>): Codec<Readonly<Record<string, T>>> {
   return new Codec<Readonly<Record<string, T>>>({
     name: `map of ${item.name}`,
-    schema: reader<Map<string, unknown>>((input, report) =>
-      isObject(input)
-        ? new Map(Object.entries(input))
-        : report(`expected an object, got ${describe(input)}`),
-    )
-      .pipe(z.map(z.string(), item.schema))
-      .transform((entries) => Object.fromEntries(entries)),
+    read: (input, issues) => {
+      if (!isObject(input)) return issues.misfit('an object', input)
+      const keys = Object.keys(input)
+      const parts = keys.map((key) => issues.part(key, item.read, input[key]))
+      if (!allValid(parts)) return INVALID
+      return Object.fromEntries(keys.map((key, index) => [key, parts[index] as T]))
+    },
     encode: (value) => {
       if (!isObject(value)) refuse(`expected an object, got ${describe(value)}`)
       const entries = Object.entries(value)
@@ -95,12 +100,15 @@ export function tuple<const C extends readonly Codec<unknown>[]>(
   ...items: C
 ): Codec<{ readonly [I in keyof C]: Infer<C[I]> }> {
   type Tuple = { readonly [I in keyof C]: Infer<C[I]> }
-  const schemas = items.map((item) => item.schema) as [z.ZodType, ...z.ZodType[]]
   return new Codec<Tuple>({
     name,
-    schema: z.tuple(schemas, {
-      error: ({ input }) => `expected an array of ${items.length}, got ${describe(input)}`,
-    }) as unknown as z.ZodType<Tuple>,
+    read: (input, issues) => {
+      if (!Array.isArray(input) || input.length !== items.length) {
+        return issues.misfit(`an array of ${items.length}`, input)
+      }
+      const parts = items.map((item, index) => issues.part(index, item.read, input[index]))
+      return allValid(parts) ? (parts as Tuple) : INVALID
+    },
     encode: (value) => items.map((item, index) => encodePart(item, value[index], index)),
   })
 }
@@ -113,29 +121,49 @@ export type RecordOf<F extends Fields> = { readonly [K in keyof F]: Infer<F[K]> 
 
 /** A record: its fields by name, in declaration order. Unknown fields are ignored when read. */
 export function record<F extends Fields>(name: string, fields: F): Codec<RecordOf<F>> {
+  const entries = Object.entries(fields)
   return new Codec<RecordOf<F>>({
     name,
-    schema: z.object(fieldSchemas(fields), {
-      error: ({ input }) => `expected an object (${name}), got ${describe(input)}`,
-    }) as unknown as z.ZodType<RecordOf<F>>,
-    encode: (value) => new Map(encodeFields(fields, value)),
+    read: (input, issues) =>
+      isObject(input)
+        ? (readFields(entries, input, issues) as RecordOf<F> | typeof INVALID)
+        : issues.misfit(`an object (${name})`, input),
+    encode: (value) => encodeFields(entries, value),
   })
 }
 
-/** The zod shape of a record. */
-export function fieldSchemas(fields: Fields): Record<string, z.ZodType> {
-  return Object.fromEntries(Object.entries(fields).map(([key, codec]) => [key, codec.fieldSchema]))
+/** The fields of a record by name, in the order in which they are written. */
+export type FieldEntries = readonly (readonly [string, Codec<unknown>])[]
+
+/** Reads the fields of a record. */
+export function readFields(
+  fields: FieldEntries,
+  input: Record<string, unknown>,
+  issues: Issues,
+): Record<string, unknown> | typeof INVALID {
+  const result: Record<string, unknown> = {}
+  let isValid = true
+  for (const [key, codec] of fields) {
+    const part = issues.part(key, codec.readField, input[key])
+    if (part === INVALID) isValid = false
+    else result[key] = part
+  }
+  return isValid ? result : INVALID
 }
 
 /** The fields of a record as they are written: in declaration order, without those that are skipped. */
-export function encodeFields(fields: Fields, value: unknown): [string, Wire][] {
+export function encodeFields(fields: FieldEntries, value: unknown): Map<string, Wire> {
   if (!isObject(value)) refuse(`expected an object, got ${describe(value)}`)
-  const written: [string, Wire][] = []
-  for (const [key, codec] of Object.entries(fields)) {
+  const written = new Map<string, Wire>()
+  for (const [key, codec] of fields) {
     const part = value[key] === undefined ? codec.missing() : value[key]
-    if (!codec.skip(part)) written.push([key, encodePart(codec, part, key)])
+    if (!codec.skip(part)) written.set(key, encodePart(codec, part, key))
   }
   return written
+}
+
+function allValid<T>(parts: readonly (T | typeof INVALID)[]): parts is readonly T[] {
+  return !parts.includes(INVALID)
 }
 
 /** Whether a value is an object other than an array. */

@@ -6,7 +6,10 @@
  */
 export function float64Text(value: number): string {
   if (value === 0) return zeroText(value)
-  const [mantissa = '', exponent = ''] = Math.abs(value).toExponential().split('e')
+  const size = Math.abs(value)
+  // Here JavaScript writes the same digits, also plainly.
+  if (size >= 1e-5 && size < 1e16) return Number.isInteger(value) ? `${value}.0` : String(value)
+  const [mantissa = '', exponent = ''] = size.toExponential().split('e')
   return layOut(value < 0, mantissa.replace('.', ''), Number(exponent) + 1, -5, 16)
 }
 

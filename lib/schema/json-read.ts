@@ -6,8 +6,10 @@
  * refused. Size and depth are bounded. A key `__proto__` becomes an ordinary own property.
  */
 
-import { ConfigError } from '../errors.js'
-import { MAX_JSON_BYTES } from './constants.js'
+import { setImmediate } from 'node:timers/promises'
+
+import { AbortError, ConfigError } from '../errors.js'
+import { MAX_JSON_BYTES, VALUES_PER_SLICE } from './constants.js'
 import { JsonParser } from './json-parser.js'
 
 /** Any JSON value, with integers as `bigint` and floats as `number`. */
@@ -26,6 +28,12 @@ export interface JsonLimits {
   readonly maxBytes?: number
 }
 
+/** What a reader that pauses accepts. */
+export interface JsonAsyncOptions extends JsonLimits {
+  /** Stops the reading with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Parses a JSON text, or its UTF-8 bytes.
  *
@@ -35,20 +43,41 @@ export interface JsonLimits {
 export function parseJson(
   source: string | Uint8Array,
   what = 'JSON',
-  { maxBytes = MAX_JSON_BYTES }: JsonLimits = {},
+  limits: JsonLimits = {},
 ): JsonValue {
-  try {
-    const size = typeof source === 'string' ? Buffer.byteLength(source) : source.byteLength
-    if (size > maxBytes) {
-      throw new SyntaxError(`${size} bytes of JSON exceed the limit of ${maxBytes}; raise maxBytes`)
+  return explain(what, () => parserOf(source, limits).run() as JsonValue)
+}
+
+/**
+ * Like {@link parseJson}, with pauses in which the event loop turns: one every {@link VALUES_PER_SLICE} values.
+ *
+ * @throws ConfigError as {@link parseJson} does; AbortError when the signal fires
+ */
+export async function parseJsonAsync(
+  source: string | Uint8Array,
+  what = 'JSON',
+  { signal, ...limits }: JsonAsyncOptions = {},
+): Promise<JsonValue> {
+  const parser = explain(what, () => parserOf(source, limits))
+  for (;;) {
+    if (signal?.aborted === true) {
+      throw new AbortError(`Reading ${what} was cancelled`, { cause: signal.reason })
     }
-    const text = typeof source === 'string' ? source : decodeUtf8(source)
-    return new JsonParser(text).run() as JsonValue
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    const message = error.message
-    throw new ConfigError(`Cannot read ${what}`, [{ path: '', message }], { cause: error })
+    const value = explain(what, () => parser.run(VALUES_PER_SLICE))
+    if (value !== undefined) return value
+    await setImmediate()
   }
+}
+
+function parserOf(
+  source: string | Uint8Array,
+  { maxBytes = MAX_JSON_BYTES }: JsonLimits,
+): JsonParser {
+  const size = typeof source === 'string' ? Buffer.byteLength(source) : source.byteLength
+  if (size > maxBytes) {
+    throw new SyntaxError(`${size} bytes of JSON exceed the limit of ${maxBytes}; raise maxBytes`)
+  }
+  return new JsonParser(typeof source === 'string' ? source : decodeUtf8(source))
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
@@ -56,5 +85,15 @@ function decodeUtf8(bytes: Uint8Array): string {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (error) {
     throw new SyntaxError('the bytes are not UTF-8', { cause: error })
+  }
+}
+
+function explain<T>(what: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    const issue = { path: '', message: error.message }
+    throw new ConfigError(`Cannot read ${what}`, [issue], { cause: error })
   }
 }

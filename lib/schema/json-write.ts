@@ -19,8 +19,7 @@ function text(value: Wire, newline: string): string {
   if (value === null) return 'null'
   switch (typeof value) {
     case 'string':
-      // The escapes of JSON.stringify are those of serde_json, as long as no surrogate stands alone.
-      return JSON.stringify(value)
+      return quote(value)
     case 'number':
       return Number.isFinite(value) ? float64Text(value) : 'null'
     case 'bigint':
@@ -33,7 +32,7 @@ function text(value: Wire, newline: string): string {
   if (value instanceof Map) {
     const fields: string[] = []
     for (const [key, item] of value as ReadonlyMap<string, Wire>) {
-      fields.push(`${JSON.stringify(key)}${colon}${text(item, inner)}`)
+      fields.push(`${quote(key)}${colon}${text(item, inner)}`)
     }
     return enclose('{', fields, '}', newline, inner)
   }
@@ -64,3 +63,11 @@ function enclose(
   if (parts.length === 0) return open + close
   return `${open}${inner}${parts.join(`,${inner}`)}${newline}${close}`
 }
+
+/** A text in quotes. The escapes of JSON.stringify are those of serde_json, as long as no surrogate stands alone. */
+function quote(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text)
+}
+
+/** Texts of ASCII without escapes; to know them costs half of what JSON.stringify does. */
+const PLAIN = /^[ !#-[\]-~]*$/

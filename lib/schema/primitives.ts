@@ -1,7 +1,8 @@
 /** Codecs of single values: text, integers, floats, bytes (spec sections 6.1 and 7.2). */
 
-import { Codec, reader, refuse } from './codec.js'
+import { Codec, refuse } from './codec.js'
 import { describe } from './describe.js'
+import { INVALID } from './issues.js'
 import { isWellFormed, type Wire } from './wire.js'
 
 /** Any text that UTF-8 can hold. */
@@ -11,11 +12,8 @@ export const text = textOf<string>('text')
 export function textOf<T extends string>(name: string): Codec<T> {
   return new Codec<T>({
     name,
-    schema: reader((input, report) =>
-      typeof input === 'string'
-        ? (input as T)
-        : report(`expected a string, got ${describe(input)}`),
-    ),
+    read: (input, issues) =>
+      typeof input === 'string' ? (input as T) : issues.misfit('a string', input),
     encode: encodeText,
   })
 }
@@ -30,9 +28,8 @@ export function encodeText(value: unknown): string {
 /** `true` or `false`. */
 export const bool = new Codec<boolean>({
   name: 'bool',
-  schema: reader((input, report) =>
-    typeof input === 'boolean' ? input : report(`expected true or false, got ${describe(input)}`),
-  ),
+  read: (input, issues) =>
+    typeof input === 'boolean' ? input : issues.misfit('true or false', input),
   encode: (value) => {
     if (typeof value !== 'boolean') refuse(`expected true or false, got ${describe(value)}`)
     return value
@@ -45,16 +42,18 @@ export const bool = new Codec<boolean>({
  * The bounds must be safe integers: a value beyond 2^53 is refused, never rounded.
  */
 function integer(name: string, min: number, max: number): Codec<number> {
-  const expected = `expected an integer from ${min} to ${max}`
+  const expected = `an integer from ${min} to ${max}`
   return new Codec<number>({
     name,
-    schema: reader((input, report) => {
+    read: (input, issues) => {
       if (typeof input === 'bigint' && input >= min && input <= max) return Number(input)
-      return report(`${expected}, got ${describe(input)}`)
-    }),
+      return issues.misfit(expected, input)
+    },
     encode: (value) => {
       if (!Number.isInteger(value) || value < min || value > max) {
-        refuse(`${expected}, got ${typeof value === 'number' ? String(value) : describe(value)}`)
+        refuse(
+          `expected ${expected}, got ${typeof value === 'number' ? String(value) : describe(value)}`,
+        )
       }
       return BigInt(value)
     },
@@ -63,17 +62,15 @@ function integer(name: string, min: number, max: number): Codec<number> {
 
 /** An integer held as a `bigint`, over its whole range. */
 function bigInteger(name: string, min: bigint, max: bigint): Codec<bigint> {
-  const expected = `expected an integer from ${min.toString()} to ${max.toString()}`
+  const expected = `an integer from ${min.toString()} to ${max.toString()}`
   const fits = (value: unknown): value is bigint =>
     typeof value === 'bigint' && value >= min && value <= max
   return new Codec<bigint>({
     name,
-    schema: reader((input, report) =>
-      fits(input) ? input : report(`${expected}, got ${describe(input)}`),
-    ),
+    read: (input, issues) => (fits(input) ? input : issues.misfit(expected, input)),
     encode: (value) => {
       if (!fits(value)) {
-        refuse(`${expected} as a bigint, got ${typeof value} ${describe(value)}`)
+        refuse(`expected ${expected} as a bigint, got ${typeof value} ${describe(value)}`)
       }
       return value
     },
@@ -98,11 +95,11 @@ export const i64Exact = bigInteger('i64', -(2n ** 63n), 2n ** 63n - 1n)
  */
 export const f64 = new Codec<number>({
   name: 'f64',
-  schema: reader((input, report) => {
+  read: (input, issues) => {
     if (typeof input === 'number') return input
     if (typeof input === 'bigint') return Number(input)
-    return report(`expected a number, got ${describe(input)}`)
-  }),
+    return issues.misfit('a number', input)
+  },
   encode: (value) => {
     if (typeof value !== 'number') refuse(`expected a number, got ${describe(value)}`)
     return value
@@ -112,17 +109,16 @@ export const f64 = new Codec<number>({
 /** Bytes, as a list of integers in both formats. */
 export const bytes = new Codec<Uint8Array>({
   name: 'bytes',
-  schema: reader((input, report) => {
-    if (!Array.isArray(input)) return report(`expected an array of bytes, got ${describe(input)}`)
+  read: (input, issues) => {
+    if (!Array.isArray(input)) return issues.misfit('an array of bytes', input)
     const result = new Uint8Array(input.length)
     for (const [index, item] of input.entries()) {
-      if (typeof item !== 'bigint' || item < 0n || item > 255n) {
-        return report(`expected an integer from 0 to 255, got ${describe(item)}`, [index])
-      }
-      result[index] = Number(item)
+      const byte = issues.part(index, u8.read, item)
+      if (byte === INVALID) return INVALID
+      result[index] = byte
     }
     return result
-  }),
+  },
   encode: (value): Wire => {
     if (!(value instanceof Uint8Array)) refuse(`expected a Uint8Array, got ${describe(value)}`)
     return value
@@ -132,17 +128,16 @@ export const bytes = new Codec<Uint8Array>({
 /** 32-bit floats. In CBOR each is widened to 64 bits and then shortened (spec section 7.2). */
 export const f32Array = new Codec<Float32Array>({
   name: 'f32 array',
-  schema: reader((input, report) => {
-    if (!Array.isArray(input)) return report(`expected an array of numbers, got ${describe(input)}`)
+  read: (input, issues) => {
+    if (!Array.isArray(input)) return issues.misfit('an array of numbers', input)
     const result = new Float32Array(input.length)
     for (const [index, item] of input.entries()) {
-      if (typeof item !== 'number' && typeof item !== 'bigint') {
-        return report(`expected a number, got ${describe(item)}`, [index])
-      }
-      result[index] = Number(item)
+      const number = issues.part(index, f64.read, item)
+      if (number === INVALID) return INVALID
+      result[index] = number
     }
     return result
-  }),
+  },
   encode: (value): Wire => {
     if (!(value instanceof Float32Array)) refuse(`expected a Float32Array, got ${describe(value)}`)
     return value

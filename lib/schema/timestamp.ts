@@ -6,7 +6,7 @@
  */
 
 import { ConfigError } from '../errors.js'
-import { Codec, reader, refuse } from './codec.js'
+import { Codec, refuse } from './codec.js'
 import { describe } from './describe.js'
 import type { Flavoured } from './flavour.js'
 
@@ -16,10 +16,10 @@ export type Timestamp = Flavoured<string, 'Timestamp'>
 /** Reads any RFC 3339 text and writes the canonical form. */
 export const Timestamp = new Codec<Timestamp>({
   name: 'timestamp',
-  schema: reader((input, report) => {
+  read: (input, issues) => {
     const nanoseconds = parse(input)
-    return nanoseconds === undefined ? report(complaint(input)) : format(nanoseconds)
-  }),
+    return nanoseconds === undefined ? issues.misfit(EXPECTED, input) : format(nanoseconds)
+  },
   encode: (value) => {
     const nanoseconds = parse(value)
     return nanoseconds === undefined ? refuse(complaint(value)) : format(nanoseconds)
@@ -141,6 +141,8 @@ function modulo(value: bigint, divisor: bigint): bigint {
   return ((value % divisor) + divisor) % divisor
 }
 
+const EXPECTED = 'an RFC 3339 timestamp such as "2026-01-02T03:04:05Z"'
+
 function complaint(value: unknown): string {
-  return `expected an RFC 3339 timestamp such as "2026-01-02T03:04:05Z", got ${describe(value)}`
+  return `expected ${EXPECTED}, got ${describe(value)}`
 }

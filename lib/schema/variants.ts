@@ -1,10 +1,9 @@
 /** Codecs of enums, in the forms that serde gives them (spec section 6.1). */
 
-import { z } from 'zod'
-
-import { Codec, encodePart, reader, refuse, reportAll, type Infer } from './codec.js'
-import { encodeFields, fieldSchemas, isObject, type Fields, type RecordOf } from './containers.js'
+import { Codec, encodePart, refuse, type Infer } from './codec.js'
+import { encodeFields, isObject, readFields, type Fields, type RecordOf } from './containers.js'
 import { describe } from './describe.js'
+import { INVALID, type Read } from './issues.js'
 
 /** The variants of an externally tagged enum: a codec for what a variant holds, or `null` for a bare name. */
 export type Variants = Readonly<Record<string, Codec<unknown> | null>>
@@ -22,35 +21,39 @@ export function variants<V extends Variants>(name: string, all: V): Codec<Varian
   const names = Object.entries(all).map(([key, codec]) =>
     codec === null ? `"${key}"` : `{"${key}": …}`,
   )
-  const expected = `expected ${names.join(' or ')}`
+  const expected = names.join(' or ')
   const find = (key: string): Codec<unknown> | null | undefined =>
     Object.hasOwn(all, key) ? all[key] : undefined
 
   return new Codec<VariantOf<V>>({
     name,
-    schema: reader((input, report) => {
+    read: (input, issues) => {
       if (typeof input === 'string' && find(input) === null) return input as VariantOf<V>
       const entry = onlyEntry(input)
-      if (!entry) return report(`${expected}, got ${describe(input)}`)
+      if (!entry) return issues.misfit(expected, input)
       const [key, content] = entry
       const codec = find(key)
-      if (codec === undefined) return report(`${expected}, got an object with ${describe(key)}`)
-      if (codec === null) {
-        if (content === null) return key as VariantOf<V>
-        return report(`"${key}" holds nothing, got ${describe(content)}`, [key])
+      if (codec === undefined) {
+        return issues.report(`expected ${expected}, got an object with ${describe(key)}`)
       }
-      const result = codec.schema.safeParse(content)
-      if (result.success) return { [key]: result.data } as VariantOf<V>
-      return reportAll(report, result.error.issues, key)
-    }),
+      const part = issues.part<unknown>(key, codec?.read ?? readNothing(key), content)
+      if (part === INVALID) return INVALID
+      return (codec === null ? key : { [key]: part }) as VariantOf<V>
+    },
     encode: (value: unknown) => {
       if (typeof value === 'string' && find(value) === null) return value
       const [key, content] = onlyEntry(value) ?? []
       const codec = key === undefined ? undefined : find(key)
-      if (key === undefined || !codec) refuse(`${expected}, got ${describe(value)}`)
+      if (key === undefined || !codec) refuse(`expected ${expected}, got ${describe(value)}`)
       return new Map([[key, encodePart(codec, content, key)]])
     },
   })
+}
+
+/** What a bare variant holds when it is given as an object. */
+function readNothing(name: string): Read<null> {
+  return (input, issues) =>
+    input === null ? null : issues.report(`"${name}" holds nothing, got ${describe(input)}`)
 }
 
 /** An enum of bare names, which are the TypeScript values too. */
@@ -74,21 +77,24 @@ export function kinds<V extends Readonly<Record<string, Fields>>>(
   const expected = Object.keys(all)
     .map((kind) => `"${kind}"`)
     .join(' or ')
-  const schemas = Object.entries(all).map(([kind, fields]) =>
-    z.object({ kind: z.literal(kind), ...fieldSchemas(fields) }),
+  const fieldsOf = new Map(
+    Object.entries(all).map(([kind, fields]) => [kind, Object.entries(fields)]),
   )
+  const find = (kind: unknown) => (typeof kind === 'string' ? fieldsOf.get(kind) : undefined)
   return new Codec<KindOf<V>>({
     name,
-    schema: z.discriminatedUnion('kind', schemas as unknown as [z.ZodObject, ...z.ZodObject[]], {
-      error: ({ input }) =>
-        isObject(input)
-          ? `expected ${expected}, got ${describe(input.kind)}`
-          : `expected an object (${name}), got ${describe(input)}`,
-    }) as unknown as z.ZodType<KindOf<V>>,
+    read: (input, issues) => {
+      if (!isObject(input)) return issues.misfit(`an object (${name})`, input)
+      const { kind } = input
+      const fields = find(kind)
+      if (!fields) return issues.part('kind', () => issues.misfit(expected, kind), kind)
+      const read = readFields(fields, input, issues)
+      return read === INVALID ? INVALID : ({ kind, ...read } as KindOf<V>)
+    },
     encode: (value: unknown) => {
       if (!isObject(value)) refuse(`expected an object (${name}), got ${describe(value)}`)
       const { kind } = value
-      const fields = typeof kind === 'string' && Object.hasOwn(all, kind) ? all[kind] : undefined
+      const fields = find(kind)
       if (!fields) refuse(`expected a kind ${expected}, got ${describe(kind)}`)
       return new Map([['kind', kind as string], ...encodeFields(fields, value)])
     },

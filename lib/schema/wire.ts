@@ -25,7 +25,17 @@ export type Wire =
  * JavaScript's own order, by UTF-16 units, differs above U+FFFF.
  */
 export function compareUtf8(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const difference = utf8Rank(a.charCodeAt(i)) - utf8Rank(b.charCodeAt(i))
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+/** Orders UTF-16 units as UTF-8 does: surrogates, which stand for what is above U+FFFF, after all others. */
+function utf8Rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit
 }
 
 /** Whether a text has no lone surrogate, so that UTF-8 can hold it. */

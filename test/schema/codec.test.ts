@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 
 import fc from 'fast-check'
+import { z } from 'zod'
 
-import { ConfigError } from '../../lib/errors.js'
+import { AbortError, ConfigError } from '../../lib/errors.js'
 import {
   ArtifactDescriptor,
   compareUtf8,
   DatasetSizing,
   f64,
   HeadDescriptor,
+  jsonFrom,
   LeaseDataPipelineDescriptor,
   list,
   map,
@@ -104,6 +106,41 @@ describe('records', () => {
     assert.equal(issues.at(-1), ': and 9980 more')
   })
 
+  it('list the first twenty problems of millions at no great cost', () => {
+    const start = performance.now()
+    const issues = problems(() => list(u8).fromValue(new Array(1_000_000).fill('x'.repeat(1000))))
+    assert.match(issues[19] ?? '', /^\[19\]: expected an integer from 0 to 255, got "x/)
+    assert.equal(issues[20], ': and 999980 more')
+    assert(performance.now() - start < 2000)
+  })
+
+  it('refuse the holes of an array as missing values', () => {
+    // eslint-disable-next-line no-sparse-arrays
+    const sparse = ['a', , 'b'] as string[]
+    const message = '[1]: expected a string, got nothing (it is missing)'
+    assert.deepEqual(
+      problems(() => list(text).fromValue(sparse)),
+      [message],
+    )
+    assert.deepEqual(
+      problems(() => list(text).toJson(sparse)),
+      [message],
+    )
+    assert.throws(() => jsonFrom(sparse), /expected a JSON value, got nothing/)
+  })
+
+  it('can be parts of schemas of zod, and say where a problem is', () => {
+    const schema = z.object({ shard: MicroShard.schema })
+    const value = MicroShard.fromJson(MicroShard.toJson(shard))
+    const wire = { ...shard, ordinal: 3n, estimated_examples: 10n, estimated_tokens: 20n }
+    assert.deepEqual(schema.parse({ shard: { ...wire, estimated_bytes: 30n } }).shard, value)
+    const { error } = schema.safeParse({ shard: { ...wire, estimated_bytes: 1 } })
+    assert.deepEqual(
+      error?.issues.map(({ path, message }) => [path, message]),
+      [[['shard', 'estimated_bytes'], 'expected an integer from 0 to 9007199254740991, got 1.0']],
+    )
+  })
+
   it('quote only the start of a long text', () => {
     const [issue = ''] = problems(() => u8.fromJson(JSON.stringify('x'.repeat(100_000))))
     assert(issue.length < 200)
@@ -118,6 +155,58 @@ describe('records', () => {
   it('do not take fields from a __proto__ key', () => {
     const source = `{"__proto__":${MicroShard.toJson(shard)}}`
     assert.equal(problems(() => MicroShard.fromJson(source)).length, 6)
+  })
+})
+
+describe('reading in pauses', () => {
+  const shards = list(MicroShard)
+  const source = shards.toJson(new Array<MicroShard>(5000).fill(shard))
+
+  it('gives the same record as reading at once, from text and from bytes', async () => {
+    const expected = shards.fromJson(source)
+    assert.deepEqual(await shards.fromJsonAsync(source), expected)
+    assert.deepEqual(await shards.fromJsonAsync(Buffer.from(source)), expected)
+  })
+
+  it('lets the event loop turn meanwhile', async () => {
+    let turns = 0
+    const count = () => {
+      turns++
+      timer = setImmediate(count)
+    }
+    let timer = setImmediate(count)
+    await shards.fromJsonAsync(source)
+    clearImmediate(timer)
+    assert(turns >= 5, `${turns} turns`)
+  })
+
+  it('reports the same problems', async () => {
+    const message = (call: () => unknown) => {
+      try {
+        call()
+      } catch (error) {
+        return (error as Error).message
+      }
+      return assert.fail('nothing was refused')
+    }
+    for (const bad of ['[', source.replace(/3(?=[^3]*$)/, '-3'), `${source}]`, '[3]']) {
+      const expected = { message: message(() => shards.fromJson(bad)) }
+      await assert.rejects(shards.fromJsonAsync(bad), expected)
+    }
+    await assert.rejects(shards.fromJsonAsync('[1,2]', { maxBytes: 4 }), /limit of 4/)
+  })
+
+  it('stops when its signal fires, before and meanwhile', async () => {
+    const reason = new Error('enough')
+    const aborted = { signal: AbortSignal.abort(reason) }
+    await assert.rejects(shards.fromJsonAsync(source, aborted), {
+      code: 'ABORT_ERR',
+      message: 'Reading list of MicroShard was cancelled',
+      cause: reason,
+    })
+    const controller = new AbortController()
+    setImmediate(() => controller.abort())
+    await assert.rejects(shards.fromJsonAsync(source, controller), AbortError)
   })
 })
 

@@ -1,0 +1,63 @@
+/** The problems found while a value is read, each with its path. */
+
+import type { ConfigIssue } from '../errors.js'
+import { MAX_REPORTED_ISSUES } from './constants.js'
+import { clip, describe } from './describe.js'
+
+/** What a reading function returns after it reported a problem. */
+export const INVALID = Symbol('invalid')
+
+/** Reads a value, or reports what is wrong with it and returns {@link INVALID}. */
+export type Read<T> = (input: unknown, issues: Issues) => T | typeof INVALID
+
+/** One problem, with the keys that lead to it. */
+export interface Issue {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+/** Collects problems; lists the first {@link MAX_REPORTED_ISSUES} and counts the others. */
+export class Issues {
+  readonly #path: PropertyKey[] = []
+  readonly #listed: Issue[] = []
+  #count = 0
+
+  /** Reads a part of the value, so that problems with it name the part. */
+  part<T>(key: PropertyKey, read: Read<T>, input: unknown): T | typeof INVALID {
+    this.#path.push(key)
+    const value = read(input, this)
+    this.#path.pop()
+    return value
+  }
+
+  /** Reports that the value is not what was expected. A hint may say why that could be. */
+  misfit(expected: string, input: unknown, hint = ''): typeof INVALID {
+    // Hostile input could have millions of problems; those that are only counted need no text.
+    const isListed = this.#count < MAX_REPORTED_ISSUES
+    return this.report(isListed ? `expected ${expected}, got ${describe(input)}${hint}` : '')
+  }
+
+  /** Reports any other problem. */
+  report(message: string): typeof INVALID {
+    if (this.#count++ < MAX_REPORTED_ISSUES) this.#listed.push({ path: [...this.#path], message })
+    return INVALID
+  }
+
+  /** The problems, and how many more there were. */
+  list(): Issue[] {
+    const rest = this.#count - this.#listed.length
+    return rest === 0 ? this.#listed : [...this.#listed, { path: [], message: `and ${rest} more` }]
+  }
+}
+
+/** An issue with its path as code would write it: `entries[3].bytes_len`, `metrics["a b"]`. */
+export function configIssue({ path, message }: Issue): ConfigIssue {
+  let text = ''
+  for (const key of path) {
+    if (typeof key === 'number') text += `[${key}]`
+    else if (/^[A-Za-z_]\w*$/.test(String(key)))
+      text += text === '' ? String(key) : `.${String(key)}`
+    else text += `[${clip(String(key))}]`
+  }
+  return { path: text, message }
+}
