@@ -38,4 +38,5 @@ export type {
 export { LentBuffer } from './runtime/lent-buffer.js'
 export { PyFloat, type PyInput, type PyValue } from './runtime/values.js'
 export { SubprocessRuntime, type SubprocessRuntimeOptions } from './runtime/subprocess-runtime.js'
+export * from './safetensors/index.js'
 export * from './schema/index.js'

@@ -1,9 +1,11 @@
 /**
- * One indented JSON document, with a final newline. Integers are written as numbers; NaN and infinities, which
- * JSON lacks, as the texts `"NaN"`, `"Infinity"` and `"-Infinity"`. What could steer a terminal is escaped.
+ * JSON for programs, with a final newline. Integers are written as numbers; NaN and infinities, which JSON
+ * lacks, as the texts `"NaN"`, `"Infinity"` and `"-Infinity"`. What could steer a terminal is escaped.
+ *
+ * @param indent blanks a level; 0 for one line. Default 2
  */
-export function jsonDocument(value: unknown): string {
-  return `${JSON.stringify(value, plainNumbers, 2).replace(STEERING, escape)}\n`
+export function jsonDocument(value: unknown, indent = 2): string {
+  return `${JSON.stringify(value, plainNumbers, indent).replace(STEERING, escape)}\n`
 }
 
 /** What JSON allows in a text as it is, beyond the control characters that it escapes anyway. */

@@ -1,21 +1,13 @@
+import { jsonDocument } from '../text/json-document.js'
 import type { TrainEvent, TrainReporter } from './events.js'
 
-/**
- * One JSON object a line. Metrics are ordinary JSON numbers; NaN and infinities, which JSON lacks, are
- * written as the strings `"NaN"`, `"Infinity"` and `"-Infinity"`.
- */
+/** One JSON object a line. */
 export class JsonLinesReporter implements TrainReporter {
   event(event: TrainEvent): void {
-    process.stdout.write(`${JSON.stringify(event, plainNumbers)}\n`)
+    process.stdout.write(jsonDocument(event, 0))
   }
 
   end(): void {
     // Every line is complete.
   }
-}
-
-function plainNumbers(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value)
-  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
-  return value
 }

@@ -1,4 +1,6 @@
 import { createLogUpdate } from 'log-update'
+import { byteSize } from '../text/byte-size.js'
+import { table } from '../text/table.js'
 import {
   numericMetric,
   type PeerWindow,
@@ -148,13 +150,12 @@ function summaryTable(summary: TrainSummary): string {
         `${milliseconds(summary.idleLoopDelayP99Ms)} idle`,
     ],
     ['receipts', `${receipts.count} for ${receipts.examples.toLocaleString('en')} examples`],
-    ['store', `${store.path} (${Math.ceil(store.bytes / 1024)} KiB in ${store.files} files)`],
+    ['store', `${store.path} (${byteSize(store.bytes)} in ${store.files} files)`],
     ['artifact', summary.artifact],
     ['report', summary.report],
     ['curve', summary.curve],
   ]
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('')
+  return `${table(rows, [], 0).join('\n')}\n`
 }
 
 function progressBar(fraction: number): string {
