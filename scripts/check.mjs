@@ -98,7 +98,13 @@ async function runOne({ name, command: [program, ...args], cwd = ROOT, skip = nu
 }
 
 function ruff(...args) {
-  return [venvProgram('ruff'), ...args, ...pythonFolders, join(ROOT, 'test', 'workloads')]
+  return [
+    venvProgram('ruff'),
+    ...args,
+    ...pythonFolders,
+    join(ROOT, 'test', 'workloads'),
+    join(ROOT, 'bench', 'workloads'),
+  ]
 }
 
 async function foldersWithPython() {
