@@ -12,7 +12,7 @@ import { ConfigError } from '../errors.js'
 import { encodeCbor } from './cbor.js'
 import { configIssue, INVALID, Issues, type Read } from './issues.js'
 import { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from './json-read.js'
-import { writeJson, type JsonStyle } from './json-write.js'
+import { writeJson, writeJsonPieces, type JsonStyle } from './json-write.js'
 import type { Wire } from './wire.js'
 
 /** The parts that make a codec. */
@@ -83,6 +83,16 @@ export class Codec<T> {
    */
   toJson(value: T, style?: JsonStyle): string {
     return writeJson(this.toWire(value), style)
+  }
+
+  /**
+   * The UTF-8 of {@link toJson} in pieces, made as they are asked for: for records of megabytes, which are then
+   * written to a stream or a file without keeping the event loop waiting. The value is checked at once.
+   *
+   * @throws ConfigError when the value does not fit
+   */
+  toJsonPieces(value: T, style?: JsonStyle): Generator<Uint8Array> {
+    return writeJsonPieces(this.toWire(value), style)
   }
 
   /**

@@ -6,6 +6,9 @@ export const MAX_JSON_BYTES = 64 * 1024 * 1024
 /** Values that are parsed between two turns of the event loop: one to some milliseconds. */
 export const VALUES_PER_SLICE = 4096
 
+/** Least length of a piece of JSON but the last, in UTF-16 code units: about a millisecond of writing. */
+export const JSON_PIECE_LENGTH = 64 * 1024
+
 /** Deepest nesting of arrays and objects that is read or written; the reference's reader stops there too. */
 export const MAX_JSON_DEPTH = 127
 

@@ -1,5 +1,6 @@
 /** Writes the wire model as JSON, byte for byte as the reference does (spec section 6.1). */
 
+import { JSON_PIECE_LENGTH } from './constants.js'
 import { float32Text, float64Text } from './float-text.js'
 import type { Wire } from './wire.js'
 
@@ -12,6 +13,39 @@ export interface JsonStyle {
 /** The JSON text of a wire value. NaN and infinities become `null`; there is no final newline. */
 export function writeJson(value: Wire, style: JsonStyle = {}): string {
   return text(value, style.pretty === true ? '\n' : '')
+}
+
+/** The UTF-8 of {@link writeJson}'s text, in pieces of some {@link JSON_PIECE_LENGTH}; no item is cut in two. */
+export function* writeJsonPieces(value: Wire, style: JsonStyle = {}): Generator<Uint8Array> {
+  let piece = ''
+  for (const part of parts(value, style.pretty === true ? '\n' : '', CUT_LEVELS)) {
+    piece += part
+    if (piece.length < JSON_PIECE_LENGTH) continue
+    yield Buffer.from(piece)
+    piece = ''
+  }
+  if (piece !== '') yield Buffer.from(piece)
+}
+
+/** Records of many entries hold them in lists of their own, so that two levels are enough to cut between entries. */
+const CUT_LEVELS = 2
+
+function* parts(value: Wire, newline: string, levels: number): Generator<string> {
+  const isMap = value instanceof Map
+  if (levels === 0 || !(isMap || Array.isArray(value))) {
+    yield text(value, newline)
+    return
+  }
+  const container = value as ReadonlyMap<string, Wire> | readonly Wire[]
+  const [open, close] = isMap ? '{}' : '[]'
+  const [inner, colon] = newline === '' ? ['', ':'] : [`${newline}  `, ': ']
+  let separator = open
+  for (const [key, item] of container.entries()) {
+    yield `${separator}${inner}${isMap ? quote(String(key)) + colon : ''}`
+    yield* parts(item, inner, levels - 1)
+    separator = ','
+  }
+  yield separator === open ? `${open}${close}` : `${newline}${close}`
 }
 
 /** `newline` is a line break and the indent of the line that `value` starts on; empty when compact. */

@@ -192,6 +192,27 @@ describe('writing JSON', () => {
     )
   })
 
+  it('gives the same bytes in pieces', () => {
+    fc.assert(
+      fc.property(jsons, fc.boolean(), (value, pretty) => {
+        const pieces = [...json.toJsonPieces(value, { pretty })]
+        assert.equal(Buffer.concat(pieces).toString(), json.toJson(value, { pretty }))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('cuts the pieces between the entries of a record, and refuses a value before the first', () => {
+    const record = (item: JsonValue) => ({ entries: Array<JsonValue>(5000).fill(item), name: 'n' })
+    const pieces = [...json.toJsonPieces(record({ text: 'x'.repeat(1000) }))]
+    assert(pieces.length > 10 && pieces.every((piece) => piece.length < 300_000))
+    assert.equal(
+      Buffer.concat(pieces).toString(),
+      JSON.stringify(record({ text: 'x'.repeat(1000) })),
+    )
+    assert.throws(() => json.toJsonPieces(record('\ud800')), /lone surrogate/)
+  })
+
   it('refuses what is not JSON, and names where it is', () => {
     const circle: unknown[] = []
     circle.push(circle)
