@@ -22,6 +22,12 @@ const IDLE_WATCH_MS = 1000
 /** How long the process waits for Python at its end; short, so that Ctrl-C ends within two seconds. */
 const EXIT_GRACE_MS = 700
 
+/**
+ * Age before which the store's garbage collection spares chunks, in milliseconds. Short, as one process
+ * writes here and collects between windows; not nothing, should somebody run two on one folder.
+ */
+const TRAIN_CHUNK_GRACE_MS = 30_000
+
 /** What a run needs beside its config. */
 export interface TrainRunOptions {
   readonly out: string
@@ -74,7 +80,7 @@ export async function runTraining(
     { runtime, signal },
   )
 
-  const store = new FsArtifactStore(folder.store)
+  const store = new FsArtifactStore(folder.store, { chunkGraceMs: TRAIN_CHUNK_GRACE_MS })
   const delay = new LoopDelay()
   delay.reset()
   await sleep(IDLE_WATCH_MS, undefined, { signal })
