@@ -120,6 +120,32 @@ export class PythonHostError extends PythonFailureError {
   readonly code = 'ERR_PYTHON_HOST'
 }
 
+// --- worker: a workload in a child process -------------------------------------------------------------
+
+/** A worker process did not come up: it ended, took too long, or speaks another protocol (spec section 3). */
+export class WorkerStartError extends TorchbedError {
+  readonly code = 'ERR_WORKER_START'
+}
+
+/** A worker process ended in the middle of a call. Its models are lost; the workload can be opened again. */
+export class WorkerExitedError extends TorchbedError {
+  readonly code = 'ERR_WORKER_EXITED'
+  /** Its exit code; null when a signal killed it. */
+  readonly exitCode: number | null
+  /** The signal that killed it, such as `SIGSEGV`; null when it left by itself. */
+  readonly signal: NodeJS.Signals | null
+
+  constructor(
+    message: string,
+    status: { readonly exitCode: number | null; readonly signal: NodeJS.Signals | null },
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.exitCode = status.exitCode
+    this.signal = status.signal
+  }
+}
+
 // --- values, calls, lifetimes -----------------------------------------------------------------------
 
 /** A value cannot cross between JavaScript and Python; `path` says where inside it. */

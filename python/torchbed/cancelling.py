@@ -1,5 +1,7 @@
 """How a running call learns that it should end: by an exception, or by asking."""
 
+from collections.abc import Callable
+
 try:
     from _torchbed_bridge import should_stop as _asked_to_stop
 except ModuleNotFoundError:
@@ -23,6 +25,12 @@ class Cancelled(KeyboardInterrupt):
 def should_stop() -> bool:
     """Whether the running call was asked to stop; poll it between steps. Cheap; any thread.
 
-    Always False outside an embedding process, so that workloads also run under plain python.
+    Always False under plain python, so that workloads run there too.
     """
     return _asked_to_stop()
+
+
+def answer_should_stop(ask: Callable[[], bool]) -> None:
+    """Let should_stop() return ask(), where it is not the bridge that knows."""
+    global _asked_to_stop
+    _asked_to_stop = ask

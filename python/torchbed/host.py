@@ -116,7 +116,7 @@ def start() -> None:
     from _torchbed_bridge import write
 
     redirect_standard_streams(write)
-    _prefer_spawn()
+    prefer_spawn()
 
 
 def dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
@@ -133,14 +133,14 @@ def dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
         return False, _LATE_CANCEL.copy()
 
 
-def interrupt() -> None:
+def interrupt(frame: FrameType | None = None) -> None:
     """Cancel the running call. To be called between two of its bytecodes, as a pending call is.
 
     Raises Cancelled into the hook. While an async hook waits, it is the hook's task that is
     cancelled instead, as the event loop itself cannot take an exception at any place; the call
-    ends with Cancelled then, too.
+    ends with Cancelled then, too. frame: where the call is, if not in the caller.
     """
-    if not _host.interrupt(sys._getframe().f_back):
+    if not _host.interrupt(frame or sys._getframe().f_back):
         raise Cancelled
 
 
@@ -208,7 +208,7 @@ def _dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
         return False, failure
 
 
-def _prefer_spawn() -> None:
+def prefer_spawn() -> None:
     """Make spawn the default start method: a fork of a process with the host's threads may hang.
 
     Only the default changes, so that user code may still call set_start_method itself, once.

@@ -1,0 +1,92 @@
+/** Requests and responses of the worker protocol, versions 1 and 2 (spec section 3). */
+import { ProtocolError } from '../errors.js'
+import type { CallFailure } from './failures.js'
+import { frameOf } from './worker-protocol-frames.js'
+import { readPythonJson } from './worker-protocol-read.js'
+import type { PyValue } from './values.js'
+
+/** Versions that are understood; they differ in their methods alone. */
+export const PROTOCOL_VERSIONS = [1n, 2n]
+
+/** What came back. */
+export type Response =
+  | { readonly ok: true; readonly result: PyValue }
+  | { readonly ok: false; readonly failure: CallFailure }
+
+/** `params`: JSON text. */
+export function requestFrame(id: number, method: string, params: string): Buffer {
+  return frameOf(`{"id":${id},"method":${JSON.stringify(method)},"params":${params}}`)
+}
+
+/**
+ * Reads the response to request `id`.
+ * Throws {@link ProtocolError}, which names the method, for anything that is none.
+ */
+export function readResponse(frame: Uint8Array, id: number, method: string): Response {
+  if (frame.length === 0) {
+    throw new ProtocolError(`read python rpc response ${method}: the worker sent an empty response`)
+  }
+  let response: PyValue
+  try {
+    response = readPythonJson(frame)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new ProtocolError(`decode python rpc response ${method}: ${reason}`, { cause })
+  }
+  if (!isObject(response)) {
+    throw new ProtocolError(`decode python rpc response ${method}: it is no object`)
+  }
+  if (response.id !== BigInt(id)) {
+    throw new ProtocolError(
+      `python rpc response id mismatch for ${method}: expected ${id}, got ${textOf(response.id)}`,
+    )
+  }
+  if (response.ok === true) return { ok: true, result: response.result ?? null }
+  if (response.ok === false && typeof response.error === 'string') {
+    return { ok: false, failure: ownFailure(response.failure) ?? foreignFailure(response.error) }
+  }
+  throw new ProtocolError(
+    `decode python rpc response ${method}: "ok" must be true, or false with a text as "error"`,
+  )
+}
+
+function isObject(value: PyValue | undefined): value is Record<string, PyValue> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** What our worker adds to an error; others ignore it, or do not have it. */
+function ownFailure(value: PyValue | undefined): CallFailure | undefined {
+  if (!isObject(value)) return undefined
+  const { code, message, python_type: pythonType, traceback, path = '' } = value
+  if (typeof code !== 'string' || typeof message !== 'string') return undefined
+  if (typeof pythonType !== 'string' || typeof traceback !== 'string') return undefined
+  return { code, message, pythonType, traceback, path: typeof path === 'string' ? path : '' }
+}
+
+/** The failures of other workers that have a class of their own, by how their text begins. */
+const KNOWN_TEXTS = [
+  ['unknown method ', 'ERR_UNKNOWN_METHOD'],
+  ['unsupported metric value', 'ERR_METRIC_VALUE'],
+] as const
+
+/** An error as the reference words it: the exception's text, a line end, the traceback. */
+function foreignFailure(error: string): CallFailure {
+  const start = error.indexOf('\nTraceback (most recent call last):\n')
+  const message = start === -1 ? error.trimEnd() : error.slice(0, start)
+  const traceback = start === -1 ? '' : error.slice(start + 1)
+  const known = KNOWN_TEXTS.find(([text]) => message.startsWith(text))
+  const pythonType = exceptionType(traceback)
+  return { code: known?.[1] ?? 'ERR_HOOK_RAISED', message, pythonType, traceback, path: '' }
+}
+
+/** The type in front of the text below the last frame; empty when it cannot be told. */
+function exceptionType(traceback: string): string {
+  const lines = traceback.split('\n')
+  const last = lines.findLastIndex((line) => line.startsWith('  '))
+  return /^[A-Za-z_][\w.]*/.exec(lines[last + 1] ?? '')?.[0] ?? ''
+}
+
+function textOf(value: PyValue | undefined): string {
+  if (value === undefined) return 'none'
+  return typeof value === 'bigint' ? value.toString() : JSON.stringify(value).slice(0, 80)
+}

@@ -1,0 +1,50 @@
+"""Frames between a worker and its host (spec section 3.1): a length, then JSON."""
+
+import json
+import socket
+import struct
+
+CONNECT_SECONDS = 10.0
+"""How long connecting to the host may take; it listens already, on this machine."""
+
+_LENGTH = struct.Struct(">Q")
+
+
+class Connection:
+    """A blocking connection to the host. One thread only."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Connect. Raises OSError."""
+        self.socket = socket.create_connection((host, port), CONNECT_SECONDS)
+        self.socket.settimeout(None)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = self.socket.makefile("rb")
+
+    def receive(self) -> object:
+        """Return the next message. Raises EOFError when the host has closed, or died."""
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        message: object = json.loads(self._read(length).decode())
+        return message
+
+    def send(self, text: str) -> None:
+        """Send a JSON text. Raises OSError when the host has closed, or died."""
+        body = text.encode("ascii")
+        # One write: a header of its own would wait for the acknowledgement of the one before.
+        self.socket.sendall(_LENGTH.pack(len(body)) + body)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._reader.read(size)
+        except ConnectionError:
+            data = b""
+        if len(data) < size:
+            raise EOFError
+        return data
+
+
+def json_text(message: object) -> str:
+    """Return a message as ASCII JSON, NaN and infinities as Python's tokens.
+
+    Raises ValueError for an int with more digits than Python prints.
+    """
+    return json.dumps(message, separators=(",", ":"))
