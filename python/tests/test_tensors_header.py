@@ -2,6 +2,7 @@
 
 import array
 import json
+import pickle
 import subprocess
 import sys
 import time
@@ -346,6 +347,13 @@ def test_tensors_leave_no_hole_do_not_overlap_and_begin_before_they_end() -> Non
 def test_tensors_end_where_the_file_ends(data: int) -> None:
     file = file_of({"a": entry("U8", [2], 0, 2)}, data)
     assert fault_of(file, f"have 2 bytes, but the file has {data}") == "data_length"
+
+
+def test_the_error_crosses_processes_with_its_fault() -> None:
+    with pytest.raises(SafetensorsError) as caught:
+        parse_header(b"")
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copy), copy.fault) == (str(caught.value), "header_too_small")
 
 
 # --- hostile sizes ---

@@ -208,6 +208,17 @@ def test_the_exporter_lives_as_long_as_a_view_or_a_slice_of_one() -> None:
     assert reference() is None
 
 
+def test_views_keep_a_reference_to_the_exporter_itself_and_no_export() -> None:
+    """An export of a memoryview of ours could be released while a tensor reads the memory."""
+    exporter = Exporter(floats(1.0))
+    before = sys.getrefcount(exporter)
+    views = tensor_views(exporter)
+    assert sys.getrefcount(exporter) == before + 1
+    exporter.append(0)  # BufferError while an export is out; the view is not read any more
+    views.clear()
+    assert sys.getrefcount(exporter) == before
+
+
 def test_copies_and_empty_tensors_do_not_keep_the_exporter() -> None:
     header = {"a": entry("F32", [0], 0, 0), "b": entry("F32", [1], 0, 4)}
     text = aligned(header) + " "  # one byte off, so that b is a copy

@@ -33,7 +33,7 @@ _INTEGERS = re.compile(
     rf"{_SPACE}\[{_SPACE}(?:{_INTEGER}{_SPACE}(?:,{_SPACE}{_INTEGER}{_SPACE})*+)?+\]"
 )
 _DIGITS = re.compile(r"[0-9]++")
-_NUMBER = re.compile(rf"{_SPACE}(-?{_INTEGER}(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+)(?![0-9.eE+-])")
+_NUMBER = re.compile(rf"{_SPACE}(-?{_INTEGER}(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+)")
 _WORD = re.compile(f"{_SPACE}(?:null|true|false)")
 _PUNCTUATION = {character: re.compile(_SPACE + re.escape(character)) for character in "{}[]:,"}
 _VALUE_START = re.compile(_SPACE + r'([{\["])')

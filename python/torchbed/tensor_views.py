@@ -1,6 +1,7 @@
 """Tensors over the memory of a safetensors file, without a copy, and models loaded from them."""
 
 import contextlib
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -70,9 +71,8 @@ def _view(exporter: "ReadableBuffer", header: Header, info: TensorInfo) -> "torc
     if info.nbytes == 0:
         return _empty(info, dtype, shape)
     offset = header.data_start + info.offset
-    count = info.nbytes // dtype.itemsize
-    view = torch.frombuffer(exporter, dtype=dtype, count=count, offset=offset)
-    if view.data_ptr() % dtype.itemsize != 0:
+    view = torch.frombuffer(exporter, dtype=dtype, count=math.prod(shape), offset=offset)
+    if view.data_ptr() % view.element_size() != 0:
         raw = torch.frombuffer(exporter, dtype=torch.uint8, count=info.nbytes, offset=offset)
         view = raw.clone().view(dtype)
     return view.view(shape)

@@ -100,7 +100,7 @@ def _write(tensor: "torch.Tensor", buffer: "WriteableBuffer", offset: int, nbyte
     import torch
 
     target = torch.frombuffer(buffer, dtype=torch.uint8, count=nbytes, offset=offset)
-    if target.data_ptr() % tensor.dtype.itemsize == 0:
+    if target.data_ptr() % tensor.element_size() == 0:
         target.view(tensor.dtype).view(tensor.shape).copy_(tensor)
     else:
         aligned = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu").copy_(tensor)
