@@ -98,18 +98,12 @@ async function runOne({ name, command: [program, ...args], cwd = ROOT, skip = nu
 }
 
 function ruff(...args) {
-  return [
-    venvProgram('ruff'),
-    ...args,
-    ...pythonFolders,
-    join(ROOT, 'test', 'workloads'),
-    join(ROOT, 'bench', 'workloads'),
-  ]
+  return [venvProgram('ruff'), ...args, ...pythonFolders, join(ROOT, 'test', 'workloads')]
 }
 
 async function foldersWithPython() {
   const folders = []
-  for (const folder of ['python', 'examples']) {
+  for (const folder of ['python', 'examples', 'bench']) {
     const files = await filesBelow([folder], (path) => path.endsWith('.py'))
     if (files.length > 0) folders.push(join(ROOT, folder))
   }
