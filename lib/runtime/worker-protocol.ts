@@ -1,5 +1,6 @@
 /** Requests and responses of the worker protocol, versions 1 and 2 (spec section 3). */
 import { ProtocolError } from '../errors.js'
+import { describe } from '../schema/describe.js'
 import type { CallFailure } from './failures.js'
 import { frameOf } from './worker-protocol-frames.js'
 import { readPythonJson } from './worker-protocol-read.js'
@@ -38,7 +39,7 @@ export function readResponse(frame: Uint8Array, id: number, method: string): Res
   }
   if (response.id !== BigInt(id)) {
     throw new ProtocolError(
-      `python rpc response id mismatch for ${method}: expected ${id}, got ${textOf(response.id)}`,
+      `python rpc response id mismatch for ${method}: expected ${id}, got ${describe(response.id)}`,
     )
   }
   if (response.ok === true) return { ok: true, result: response.result ?? null }
@@ -84,9 +85,4 @@ function exceptionType(traceback: string): string {
   const lines = traceback.split('\n')
   const last = lines.findLastIndex((line) => line.startsWith('  '))
   return /^[A-Za-z_][\w.]*/.exec(lines[last + 1] ?? '')?.[0] ?? ''
-}
-
-function textOf(value: PyValue | undefined): string {
-  if (value === undefined) return 'none'
-  return typeof value === 'bigint' ? value.toString() : JSON.stringify(value).slice(0, 80)
 }

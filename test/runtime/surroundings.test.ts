@@ -1,0 +1,63 @@
+/** Places and environments that Python must start in all the same. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { findPython } from '../../lib/index.js'
+import { workloadRoot } from '../support/workloads.js'
+
+const run = promisify(execFile)
+const library = import.meta.resolve('../../lib/index.js')
+
+describe('a Python that starts', () => {
+  let folder: string
+  before(async function () {
+    this.timeout(120_000)
+    folder = await mkdtemp(join(tmpdir(), 'torchbed übung ✓ '))
+    const { executable } = await findPython()
+    await run(executable, ['-m', 'venv', '--without-pip', join(folder, 'venv')])
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  /** What an embedded Python of the venv says of itself, in an environment of its own. */
+  async function started(env: Record<string, string>): Promise<Record<string, string>> {
+    const python = join(folder, 'venv', 'bin', 'python')
+    const code = `
+      import { EmbeddedRuntime } from ${JSON.stringify(library)}
+      const runtime = await EmbeddedRuntime.start({ python: ${JSON.stringify(python)} })
+      const session = await runtime.openWorkload({
+        factory: 'plain:create_workload', moduleSearchRoots: [${JSON.stringify(workloadRoot)}] })
+      await session.call('init_model', { device: 'cpu' })
+      const facts = "{'executable': sys.executable, 'prefix': sys.prefix, 'encoding': sys.getfilesystemencoding()}"
+      const batches = [{ payload: { return: facts } }]
+      const { metrics } = await session.call('train_window', { model_id: 'm1', batches })
+      console.log(JSON.stringify(metrics))`
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], {
+      env: { PATH: process.env.PATH, ...env },
+      timeout: 30_000,
+    })
+    return JSON.parse(stdout) as Record<string, string>
+  }
+
+  for (const [title, env] of [
+    ['the C locale', { LC_ALL: 'C' }],
+    ['a UTF-8 locale', { LC_ALL: 'C.UTF-8' }],
+    ['no locale and no HOME', {}],
+  ] as const) {
+    it(`below a folder with spaces and other letters, in ${title}, has proper names`, async () => {
+      const facts = await started(env)
+      assert.deepEqual(facts, {
+        executable: join(folder, 'venv', 'bin', 'python'),
+        prefix: join(folder, 'venv'),
+        encoding: 'utf-8',
+      })
+    })
+  }
+
+  it('ignores the PYTHONHOME of another Python', async () => {
+    const facts = await started({ PYTHONHOME: '/nowhere' })
+    assert.equal(facts.prefix, join(folder, 'venv'))
+  })
+})
