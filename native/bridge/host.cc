@@ -5,6 +5,7 @@
 
 #include "own_libraries.hpp"
 #include "place.hpp"
+#include "program_name.hpp"
 #include "python_module.hpp"
 #include "python_values.hpp"
 
@@ -59,7 +60,7 @@ std::optional<Failure> Host::start(const StartOptions& options) {
   // A PYTHONHOME made for another Python would end the process during initialisation; the
   // executable alone says where its library is.
   unsetenv("PYTHONHOME");
-  wchar_t* program = Py_DecodeLocale(options.executable.c_str(), nullptr);
+  wchar_t* program = program_name(options.executable);
   if (program == nullptr) {
     return Failure{"ERR_PYTHON_START", "Cannot decode the path " + options.executable, "", "", ""};
   }

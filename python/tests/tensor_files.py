@@ -1,7 +1,24 @@
 """Files for the tests of tensors, made by hand."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
+
+
+def run_python(
+    code: str, *options: str, timeout: float = 120
+) -> "subprocess.CompletedProcess[str]":
+    """Run code in an interpreter of its own that finds the package."""
+    return subprocess.run(
+        [sys.executable, *options, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
 def entry(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """What a caller is told of an exception in a hook: code, message, type, traceback."""
 
+import shlex
 import sys
 from collections.abc import Callable
 
@@ -198,7 +199,7 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
 ) -> None:
     failure = failure_of(open_workload, body)
     assert failure["code"] == "ERR_TORCH_MISSING"
-    assert failure["message"].endswith(f"{sys.executable} -m pip install torch")
+    assert failure["message"].endswith(f"{shlex.quote(sys.executable)} -m pip install torch")
 
 
 @pytest.mark.parametrize("name", ["torch.nope", "torchvision"])

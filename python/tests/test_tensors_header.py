@@ -3,13 +3,11 @@
 import array
 import json
 import pickle
-import subprocess
-import sys
 import time
 import weakref
 
 import pytest
-from tensor_files import entry, file_of
+from tensor_files import entry, file_of, run_python
 
 from torchbed.tensors import DTYPE_BITS, Header, SafetensorsError, TensorInfo, parse_header
 
@@ -116,7 +114,7 @@ def test_reading_needs_neither_torch_nor_the_package() -> None:
         "import torchbed.tensors as t\n"
         "print(t.parse_header(b'\\x02' + bytes(7) + b'{}').tensors)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = run_python(code)
     assert (done.stdout, done.stderr) == ("()\n", "")
 
 
@@ -226,7 +224,7 @@ def test_deep_json_does_no_harm_where_recursion_is_unlimited() -> None:
         try: parse_header(len(text).to_bytes(8, "little") + text)
         except SafetensorsError as error: print(error.fault)
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = run_python(code)
     assert (done.returncode, done.stdout) == (0, "json\n")
 
 

@@ -1,10 +1,9 @@
 """Loading and writing take no memory of the model's size: peaks of a process of its own (Linux)."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+from tensor_files import run_python
 
 pytestmark = [
     pytest.mark.torch,
@@ -44,12 +43,7 @@ PREPARE = f"""if True:
 
 
 def peak_of(code: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-c", f"{PREPARE}    print(peak_of({code}))"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run_python(f"{PREPARE}    print(peak_of({code}))")
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 

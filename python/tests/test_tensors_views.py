@@ -4,7 +4,6 @@ import ctypes
 import gc
 import json
 import mmap
-import subprocess
 import sys
 import warnings
 import weakref
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tensor_files import entry, file_of
+from tensor_files import entry, file_of, run_python
 
 from torchbed.tensors import SafetensorsError, load_state_dict_from, tensor_views
 
@@ -252,12 +251,7 @@ WARN = "import torch, warnings\nfrom torchbed.tensors import tensor_views\n"
 
 def in_a_new_process(code: str, file: bytes, *options: str) -> str:
     """What code prints; `file` is there as bytes. Fresh, since torch warns once in a process."""
-    done = subprocess.run(
-        [sys.executable, *options, "-c", f"file = {file!r}\n{WARN}{code}"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run_python(f"file = {file!r}\n{WARN}{code}", *options)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
