@@ -15,6 +15,7 @@ import {
 import { EmbeddedRuntime } from '../runtime/embedded-runtime.js'
 import { LentBuffer } from '../runtime/lent-buffer.js'
 import type { CallOptions, PythonRuntime } from '../runtime/python-runtime.js'
+import { SubprocessRuntime } from '../runtime/subprocess-runtime.js'
 import {
   timestampNow,
   type ArtifactDescriptor,
@@ -53,13 +54,19 @@ import {
 import {
   validateWorkloadConfig,
   WORKLOAD_CONFIG_DEFAULTS,
+  type TorchRuntimeConfig,
   type TorchWorkloadConfig,
 } from './workload-config.js'
 
 /** Options of {@link TorchProject.open}. */
 export interface TorchProjectOptions {
-  /** A runtime to share. Default: one of its own, in this process, closed with the project. */
+  /** A runtime to share. Default: one of its own, closed with the project. */
   readonly runtime?: PythonRuntime | undefined
+  /**
+   * Where the project's own runtime runs Python: in this process, or in a child process, which may crash
+   * alone (docs/isolation.md). Default `none`.
+   */
+  readonly isolation?: 'none' | 'process' | undefined
   /** Where batches come from. Default: the sharded pipeline over the config's `dataset`. */
   readonly pipeline?: LeaseDataPipeline | undefined
   /** Cancels the import of the workload. */
@@ -108,10 +115,12 @@ export class TorchProject implements AsyncDisposable {
     options: TorchProjectOptions = {},
   ): Promise<TorchProject> {
     validateWorkloadConfig(config)
+    refuseIsolationOfShared(options)
     const { workload_factory, workload_config, module_search_roots, env } = config.runtime
     const python = config.runtime.python_executable
     let ownRuntime: PythonRuntime | undefined
-    const runtime = options.runtime ?? (ownRuntime = await EmbeddedRuntime.start({ python, env }))
+    const runtime =
+      options.runtime ?? (ownRuntime = await startRuntime({ python, env }, options.isolation))
     try {
       const spec = {
         factory: workload_factory,
@@ -460,6 +469,20 @@ export class TorchProject implements AsyncDisposable {
       { path: field, message: `the workload config has no ${field}; set it in TorchProject.open` },
     ])
   }
+}
+
+function startRuntime(
+  options: { readonly python: string | undefined; readonly env: TorchRuntimeConfig['env'] },
+  isolation: TorchProjectOptions['isolation'],
+): Promise<PythonRuntime> {
+  return isolation === 'process' ? SubprocessRuntime.start(options) : EmbeddedRuntime.start(options)
+}
+
+function refuseIsolationOfShared({ runtime, isolation }: TorchProjectOptions): void {
+  if (runtime === undefined || isolation === undefined) return
+  const message =
+    'a runtime that is shared decides this itself; leave out isolation, or the runtime'
+  throw new ConfigError('Cannot open the project', [{ path: 'isolation', message }])
 }
 
 /** What the host writes into a window's stats (spec section 5, repaired as section 14 item 13 asks). */

@@ -2,7 +2,7 @@ import type { PyInput, PyValue } from './values.js'
 
 /**
  * Python, wherever it runs. One interface, two runtimes: in this process ({@link EmbeddedRuntime})
- * or in a child process. Every method of both may be called from the JS thread at any time; nothing
+ * or in child processes ({@link SubprocessRuntime}). Every method of both may be called from the JS thread at any time; nothing
  * blocks it.
  */
 export interface PythonRuntime extends AsyncDisposable {
@@ -24,7 +24,10 @@ export interface WorkloadSpec {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** One workload in a runtime. Calls of all sessions of a runtime run one at a time, in order. */
+/**
+ * One workload in a runtime. Calls of a session run one at a time, in order; in this process, those of
+ * all sessions do.
+ */
 export interface WorkloadSession extends AsyncDisposable {
   readonly workloadName: string
   readonly closed: boolean
@@ -34,7 +37,7 @@ export interface WorkloadSession extends AsyncDisposable {
    * Calls a method of the workload protocol (spec section 3.2).
    *
    * Rejects with a {@link TorchbedError}: hook missing or raised, metric or value that cannot cross,
-   * aborted, closed.
+   * aborted, closed, or the child process ended.
    */
   call(method: string, params?: PyInput, options?: CallOptions): Promise<PyValue>
   /** Drops a model without waiting for it. Unknown ids and closed sessions are ignored. */
@@ -46,7 +49,8 @@ export interface WorkloadSession extends AsyncDisposable {
 export interface CallOptions {
   /**
    * Cancels the call: at once while it is queued, between two Python instructions while it runs.
-   * One long call into C cannot be interrupted; the promise then settles when it returns.
+   * One long call into C cannot be interrupted; the promise then settles when it returns. A child
+   * process that does not react is killed (docs/isolation.md).
    */
   readonly signal?: AbortSignal | undefined
 }

@@ -13,7 +13,7 @@ import {
 } from '../../lib/index.js'
 import { doing, returning, workloadRoot } from '../support/workloads.js'
 import { Folder } from './interpreters.js'
-import { childrenOf } from './shared/processes.js'
+import { workersOf } from './shared/processes.js'
 import { failure, plain } from './shared/runtime-suite.js'
 import { Runtimes, unembeddable } from './shared/subprocess-support.js'
 
@@ -48,7 +48,7 @@ describe('SubprocessRuntime with a reference worker', () => {
       const rejected = { Rejected: 'python workload does not support runtime patches' }
       assert.deepEqual(await session.call('apply_patch', {}), rejected)
       await session.close()
-      assert.deepEqual(await childrenOf(process.pid), [])
+      assert.deepEqual(await workersOf(process.pid), [])
     })
   }
 
@@ -191,7 +191,7 @@ describe('SubprocessRuntime with a worker that does not come up', () => {
       const error = await failure(runtime.openWorkload(starting(how)))
       assert.equal(error.code, code)
       assert.match(error.message, message)
-      assert.deepEqual(await childrenOf(process.pid), [])
+      assert.deepEqual(await workersOf(process.pid), [])
     })
   }
 
@@ -200,7 +200,7 @@ describe('SubprocessRuntime with a worker that does not come up', () => {
     const signal = AbortSignal.timeout(300)
     const error = await failure(runtime.openWorkload(starting('hang_at_hello'), { signal }))
     assert.ok(error instanceof AbortError)
-    assert.deepEqual(await childrenOf(process.pid), [])
+    assert.deepEqual(await workersOf(process.pid), [])
   })
 })
 
@@ -243,7 +243,7 @@ describe('SubprocessRuntime with a worker that breaks the protocol', () => {
       assert.ok(later instanceof RuntimeClosedError)
       assert.equal(later.cause, error)
       await session.close()
-      assert.deepEqual(await childrenOf(process.pid), [])
+      assert.deepEqual(await workersOf(process.pid), [])
     })
   }
 
@@ -287,13 +287,13 @@ describe('SubprocessRuntime with a worker that breaks the protocol', () => {
     await delay(100)
     await session.close()
     assert.ok((await hanging) instanceof RuntimeClosedError)
-    assert.deepEqual(await childrenOf(process.pid), [])
+    assert.deepEqual(await workersOf(process.pid), [])
   })
 
   it('in that it stays after shutdown, is killed by close', async () => {
     const session = await open({ closeGraceMs: 200 }, 'stay')
     await session.close()
-    assert.deepEqual(await childrenOf(process.pid), [])
+    assert.deepEqual(await workersOf(process.pid), [])
   })
 })
 

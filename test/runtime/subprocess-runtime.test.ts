@@ -17,7 +17,7 @@ import {
 } from '../../lib/index.js'
 import { doing, returning, workloadRoot } from '../support/workloads.js'
 import { Folder } from './interpreters.js'
-import { childrenOf, untilGone } from './shared/processes.js'
+import { workersOf, untilGone } from './shared/processes.js'
 import { aborted, describeRuntime, failure, plain } from './shared/runtime-suite.js'
 import { pidOf, Runtimes, unembeddable } from './shared/subprocess-support.js'
 
@@ -154,12 +154,25 @@ while not os.path.exists(${JSON.stringify(join(folder, other))}): time.sleep(0.0
       }
     })
 
+    it('has no time limit for the import, as the worker connects before', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'torchbed-'))
+      try {
+        const module = 'import time\ntime.sleep(2)\nmake = lambda config: object()\n'
+        await writeFile(join(folder, 'slow_import.py'), module)
+        const spec = { factory: 'slow_import:make', moduleSearchRoots: [folder] }
+        const session = await (await runtimes.start({ startTimeoutMs: 1900 })).openWorkload(spec)
+        assert.equal(session.workloadName, 'object')
+      } finally {
+        await rm(folder, { recursive: true })
+      }
+    })
+
     it('is given up when the runtime is closed in the middle of it', async () => {
       const runtime = await runtimes.start()
       const opening = failure(runtime.openWorkload(plain))
       await runtime.close()
       assert.ok((await opening) instanceof RuntimeClosedError)
-      assert.deepEqual(await childrenOf(process.pid), [])
+      assert.deepEqual(await workersOf(process.pid), [])
     })
 
     it('is given up at any moment when it is aborted, and leaves no process', async () => {
@@ -170,7 +183,7 @@ while not os.path.exists(${JSON.stringify(join(folder, other))}): time.sleep(0.0
           (session) => session.close(),
           (error: unknown) => assert.ok(error instanceof AbortError, String(error)),
         )
-        assert.deepEqual(await childrenOf(process.pid), [])
+        assert.deepEqual(await workersOf(process.pid), [])
       }
     })
   })
@@ -378,7 +391,7 @@ while not torchbed.should_stop():
       const register = "import atexit\natexit.register(print, 'at exit')\ntime.sleep(0.2)"
       const call = session.call('train_window', doing(register))
       await session.close()
-      assert.deepEqual(await childrenOf(process.pid), [])
+      assert.deepEqual(await workersOf(process.pid), [])
       await assert.rejects(readFile(`/proc/${pid}/stat`))
       assert.ok(await call)
       assert.deepEqual(lines, ['at exit'])

@@ -3,14 +3,18 @@ import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** The processes that `pid` has started and that are not gone, those that nobody reaped included. */
-export async function childrenOf(pid: number): Promise<number[]> {
+/**
+ * The workers that `pid` has started and that are not gone, those that nobody reaped included. They lead
+ * sessions of their own, unlike what Python in this process may have started.
+ */
+export async function workersOf(pid: number): Promise<number[]> {
   const numbers = (await readdir('/proc')).map(Number).filter(Number.isInteger)
-  const children: number[] = []
+  const workers: number[] = []
   for (const number of numbers) {
-    if (Number((await fieldsOf(number))?.[1]) === pid) children.push(number)
+    const [, parent, , session] = (await fieldsOf(number)) ?? []
+    if (Number(parent) === pid && Number(session) === number) workers.push(number)
   }
-  return children
+  return workers
 }
 
 /** Whether a process is there and alive. */

@@ -9,7 +9,7 @@ import {
 } from '../../../lib/index.js'
 import { returning, workloadRoot } from '../../support/workloads.js'
 import type { Folder } from '../interpreters.js'
-import { childrenOf } from './processes.js'
+import { workersOf } from './processes.js'
 
 /** Runtimes of one file of tests, closed after each test; a process that is left fails the test. */
 export class Runtimes {
@@ -18,7 +18,7 @@ export class Runtimes {
   constructor() {
     afterEach(async () => {
       await Promise.all(this.#started.splice(0).map((runtime) => runtime.close()))
-      assert.deepEqual(await childrenOf(process.pid), [], 'a worker was left behind')
+      assert.deepEqual(await workersOf(process.pid), [], 'a worker was left behind')
     })
   }
 
