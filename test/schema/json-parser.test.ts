@@ -37,8 +37,20 @@ function plain(value: JsonValue): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]))
 }
 
+/**
+ * Whether JSON.parse of this engine takes an escaped key for another that it has seen: once the V8 of Node 24 and 26
+ * has read `{"a":1,"\\":1}`, it reads the second key of `{"a":1,"\b":1}` as a backslash.
+ */
+const engineMisreadsKeys = (() => {
+  JSON.parse(String.raw`{"a":1,"\\":1}`)
+  return !Object.hasOwn(JSON.parse(String.raw`{"a":1,"\b":1}`) as object, '\b')
+})()
+
+const ESCAPED_KEY = /"[^"\\]*\\.(?:[^"\\]|\\.)*"\s*:/
+
 /** Checks one text against JSON.parse and the extra rules; says whether it was accepted. */
 function compare(source: string): boolean {
+  if (engineMisreadsKeys && ESCAPED_KEY.test(source)) return accepts(source)
   let parsed: unknown
   try {
     parsed = JSON.parse(source)
@@ -52,6 +64,17 @@ function compare(source: string): boolean {
   }
   assert.deepEqual(plain(parseJson(source)), parsed)
   return true
+}
+
+/** Whether a text is accepted, without an oracle: what is refused is refused by a typed error. */
+function accepts(source: string): boolean {
+  try {
+    parseJson(source)
+    return true
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error))
+    return false
+  }
 }
 
 /** Texts that are JSON, or nearly. */
