@@ -2,6 +2,7 @@
 
 import { constants } from 'node:fs'
 import { open, utimes } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 
 import { syncFolder, writeFileAtomic } from '../files/atomic-write.js'
 import type { ChunkDescriptor, ChunkId } from '../schema/index.js'
@@ -18,6 +19,12 @@ import type { StoreLayout } from './layout.js'
  */
 export type Durability = 'full' | 'none'
 
+/**
+ * A chunk that is missing may be in the hands of a collector, which takes a chunk's name away to look at it once
+ * more and gives it back when it is wanted. So long a reader waits before it looks again, in milliseconds.
+ */
+const GIVE_BACK_MS = 50
+
 export class ChunkFiles {
   readonly #layout: StoreLayout
   readonly #durable: boolean
@@ -32,12 +39,17 @@ export class ChunkFiles {
     return fileSize(this.#layout.chunk(id))
   }
 
+  async #sizeOnceMore(id: ChunkId): Promise<number | undefined> {
+    await setTimeout(GIVE_BACK_MS)
+    return this.size(id)
+  }
+
   /**
    * Throws unless the chunk's file is there in the right length. To be called before memory is allocated for a
    * peer's descriptor.
    */
   async requireSize({ chunk_id, length_bytes }: ChunkDescriptor): Promise<void> {
-    const size = await this.size(chunk_id)
+    const size = (await this.size(chunk_id)) ?? (await this.#sizeOnceMore(chunk_id))
     if (size === undefined) throw new UnknownChunkError(chunk_id)
     if (size !== length_bytes) throw new ChunkLengthMismatchError(chunk_id, length_bytes, size)
   }
@@ -81,9 +93,15 @@ export class ChunkFiles {
     { signal }: OperationOptions = {},
   ): Promise<void> {
     const path = this.#layout.chunk(chunk_id)
-    const file = await open(path, constants.O_RDONLY).catch((error: unknown) => {
-      throw isMissing(error) ? new UnknownChunkError(chunk_id, { cause: error }) : error
-    })
+    const file = await open(path, constants.O_RDONLY)
+      .catch(async (error: unknown) => {
+        if (!isMissing(error)) throw error
+        await setTimeout(GIVE_BACK_MS)
+        return open(path, constants.O_RDONLY)
+      })
+      .catch((error: unknown) => {
+        throw isMissing(error) ? new UnknownChunkError(chunk_id, { cause: error }) : error
+      })
     try {
       const { size } = await file.stat()
       if (size !== length_bytes) throw new ChunkLengthMismatchError(chunk_id, length_bytes, size)
