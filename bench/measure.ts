@@ -30,7 +30,7 @@ export async function interleaved<Name extends string>(
 }
 
 /** Runs `call` so many times, one after the other; the median in milliseconds. */
-export async function medianOf(call: () => Promise<unknown>, times: number): Promise<number> {
+export async function medianOf(call: () => unknown, times: number): Promise<number> {
   const took: number[] = []
   for (let i = 0; i < times; i++) {
     const began = performance.now()

@@ -1,6 +1,7 @@
 """What the benchmarks call: hooks that do nothing, and a model of a given size that trains nothing.
 
-config: {"megabytes": size of the model, "hooks": "tensors" or "path"}
+config: {"megabytes": size of the model, "hooks": "tensors" or "path"}; without hooks, torch is
+imported and nothing is done with it.
 """
 
 from collections.abc import Mapping
@@ -10,41 +11,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-BYTES_PER_TENSOR = 16_000_000
+from quiet_workload import Quiet
 
-
-class Quiet:
-    """Hooks that return at once."""
-
-    def runtime_device(self) -> str:
-        return "python-torch-cpu"
-
-    def capability_probe(self) -> dict[str, Any]:
-        return {
-            "preferred_backends": ["cpu"],
-            "work_units_per_second": 1.0,
-            "target_window_seconds": 1,
-        }
-
-    def init_model(self, device: str) -> object:
-        return {}
-
-    def train_window(self, state: object, batches: list[Any]) -> dict[str, Any]:
-        return {}
-
-    def evaluate(self, state: object, split: Any) -> dict[str, Any]:
-        return {}
+LARGEST_TENSOR_BYTES = 16_000_000
 
 
 class Weights(Quiet):
-    """A state_dict of so many megabytes, in tensors of 16 MB."""
+    """A state_dict of so many megabytes, in four tensors or more, of 16 MB at most."""
 
     def __init__(self, megabytes: int) -> None:
-        self.count = max(1, megabytes * 1_000_000 // BYTES_PER_TENSOR)
+        size = megabytes * 1_000_000
+        self.count = max(4, -(-size // LARGEST_TENSOR_BYTES))
+        self.elements = size // 4 // self.count
 
     def init_model(self, device: str) -> dict[str, Tensor]:
-        elements = BYTES_PER_TENSOR // 4
-        return {f"w{i:03}": torch.full((elements,), float(i)) for i in range(self.count)}
+        return {f"w{i:03}": torch.full((self.elements,), float(i)) for i in range(self.count)}
 
 
 class ByTensors(Weights):
