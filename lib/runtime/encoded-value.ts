@@ -16,7 +16,7 @@ const CYCLE_CHECK_DEPTH = 8
 const MAX_POOLED_STRING = 1024
 
 /** Longest common text, in UTF-16 units: half of what V8 allows. */
-const MAX_POOLED_TEXT = 2 ** 28
+const MAX_POOLED_TEXT = 268_435_456
 
 /** First word of an instruction; the second is its argument. native/bridge/encoded_value.hpp has the same. */
 const OP = {
