@@ -1,24 +1,31 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { AddonError, RuntimeConflictError } from '../errors.js'
-import { LentBuffer } from './lent-buffer.js'
 import { packageRoot } from './package-root.js'
-import { PyFloat, type PyInput, type PyValue } from './values.js'
+import type { PyValue } from './values.js'
 
 /** The bridge as native/bridge/bridge.cc exports it; one per environment, all over one interpreter. */
 export interface Bridge {
-  configure(
-    pyFloat: typeof PyFloat,
-    lentBuffer: typeof LentBuffer,
-    onOutput: (pieces: OutputPieces) => void,
-  ): void
+  onOutput(listener: (pieces: OutputPieces) => void): void
   start(options: {
     executable: string
     version: string
     pythonRoot: string
     env: Readonly<Record<string, string>>
   }): Promise<null>
-  call(session: number, method: string, params: PyInput): { id: number; promise: Promise<PyValue> }
+  /** The last six are an `EncodedValue`; `id` is the caller's own, for `cancel`. */
+  call(
+    session: number,
+    id: number,
+    method: string,
+    isUrgent: boolean,
+    words: Uint32Array,
+    wordCount: number,
+    numbers: Float64Array,
+    numberCount: number,
+    text: string,
+    objects: readonly unknown[],
+  ): Promise<PyValue>
   cancel(id: number): void
   release(session: number, model: number): void
   /** The session is closed when this environment ends, unless it is disowned before. */
@@ -62,7 +69,7 @@ export function loadBridge(libpython: string, onOutput: (pieces: OutputPieces) =
   } catch (cause) {
     throw new AddonError(`Cannot load ${libpython} into this process: ${String(cause)}`, { cause })
   }
-  bridge.configure(PyFloat, LentBuffer, onOutput)
+  bridge.onOutput(onOutput)
   return bridge
 }
 

@@ -1,4 +1,5 @@
 import * as errors from '../errors.js'
+import { RefusedValue } from './refused-value.js'
 
 /** How a failed call arrives from the bridge, or from a worker: no error object, only facts. */
 export interface CallFailure {
@@ -48,6 +49,17 @@ export function errorFromFailure(failure: CallFailure, method: string): errors.T
   const Class = isKeyOf(pythonFailures, code) ? pythonFailures[code] : errors.PythonHostError
   const error = new Class(message, { pythonType: failure.pythonType, pythonTraceback: traceback })
   return withPythonTraceback(error, traceback)
+}
+
+/** The typed error of parameters that could not be read: refused, or a getter threw. */
+export function parametersError(cause: unknown, method: string): errors.TorchbedError {
+  if (cause instanceof RefusedValue) {
+    const { message, path } = cause
+    const failure = { code: 'ERR_VALUE', message, path, pythonType: '', traceback: '' }
+    return errorFromFailure(failure, method)
+  }
+  const message = `Cannot read the parameters of ${method}: ${String(cause)}`
+  return new errors.ValueError(message, '', { cause })
 }
 
 /** The stack goes on into Python, so that an uncaught error shows both. */

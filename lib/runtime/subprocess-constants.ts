@@ -6,9 +6,6 @@ export const MAX_FRAME_BYTES = 64 * 1024 * 1024
 /** Longest first frame of a connection that is not known yet, in bytes: it holds a token. */
 export const MAX_TOKEN_FRAME_BYTES = 256
 
-/** Deepest nesting that crosses, in levels: that of the embedded runtime. */
-export const MAX_VALUE_DEPTH = 128
-
 /** Longest integer that crosses, in digits: Python reads and prints no longer ones. */
 export const MAX_INTEGER_DIGITS = 4300
 

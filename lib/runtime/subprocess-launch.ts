@@ -4,7 +4,8 @@ import { delimiter, join, resolve } from 'node:path'
 import { ValueError } from '../errors.js'
 import { packageRoot } from './package-root.js'
 import type { WorkloadSpec } from './python-runtime.js'
-import { UnwritableValue, writePythonJson } from './worker-protocol-write.js'
+import { RefusedValue } from './refused-value.js'
+import { writePythonJson } from './worker-protocol-write.js'
 
 /** The module of our own worker. */
 export const OWN_WORKER = 'torchbed.worker'
@@ -64,7 +65,7 @@ function configText({ config = null }: WorkloadSpec): string {
       (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
     )
   } catch (cause) {
-    if (!(cause instanceof UnwritableValue)) throw cause
+    if (!(cause instanceof RefusedValue)) throw cause
     const { message, path } = cause
     const place = path === '' ? '' : ` at ${path}`
     throw new ValueError(`Cannot pass the workload's config: ${message}${place}`, path, { cause })

@@ -8,7 +8,7 @@ import {
   WorkerExitedError,
   type TorchbedError,
 } from '../errors.js'
-import { errorFromFailure } from './failures.js'
+import { errorFromFailure, parametersError } from './failures.js'
 import type { CallOptions, WorkloadSession } from './python-runtime.js'
 import {
   DISCONNECTED_GRACE_MS,
@@ -20,7 +20,7 @@ import { statusText, type WorkerProcess } from './subprocess-worker.js'
 import type { PyInput, PyValue } from './values.js'
 import { readResponse, requestFrame, type Response } from './worker-protocol.js'
 import { FrameReader, FrameTooLarge } from './worker-protocol-frames.js'
-import { UnwritableValue, writePythonJson } from './worker-protocol-write.js'
+import { writePythonJson } from './worker-protocol-write.js'
 
 /** How a session deals with its worker. All times are in milliseconds. */
 export interface SessionOptions {
@@ -152,13 +152,7 @@ export class SubprocessSession implements WorkloadSession {
     try {
       text = writePythonJson(params)
     } catch (cause) {
-      if (cause instanceof UnwritableValue) {
-        const { message, path } = cause
-        const failure = { code: 'ERR_VALUE', message, path, pythonType: '', traceback: '' }
-        throw errorFromFailure(failure, title)
-      }
-      const message = `Cannot read the parameters of ${title}: ${String(cause)}`
-      throw new ValueError(message, '', { cause })
+      throw parametersError(cause, title)
     }
     const { maxFrameBytes } = this.#options
     // The rest of the frame is short.

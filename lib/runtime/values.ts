@@ -4,6 +4,9 @@
 
 import type { LentBuffer } from './lent-buffer.js'
 
+/** Deepest nesting of lists and dicts that may cross, in levels; `kMaxDepth` of the bridge. */
+export const MAX_VALUE_DEPTH = 128
+
 /**
  * A number that must be a Python `float` although it is whole: `new PyFloat(1)` arrives as `1.0`,
  * while a bare `1` arrives as the int `1`.

@@ -3,28 +3,17 @@
  * cannot carry. NaN and infinities are written as the tokens that Python's reader knows.
  */
 import { isAnyArrayBuffer, isDate } from 'node:util/types'
-import { MAX_INTEGER_DIGITS, MAX_VALUE_DEPTH } from './subprocess-constants.js'
-import { PyFloat, type PyInput } from './values.js'
+import { className, isPlain, RefusedValue, timestampText } from './refused-value.js'
+import { MAX_INTEGER_DIGITS } from './subprocess-constants.js'
+import { MAX_VALUE_DEPTH, PyFloat, type PyInput } from './values.js'
 
-/** A value that cannot cross; `path` says where, such as `batches[3].payload.x`. */
-export class UnwritableValue extends Error {
-  constructor(
-    message: string,
-    readonly path: string,
-  ) {
-    super(message)
-  }
-}
-
-/** The JSON text. Throws {@link UnwritableValue}, and what a getter throws. */
+/** The JSON text. Throws {@link RefusedValue}, and what a getter throws. */
 export function writePythonJson(value: PyInput): string {
   return new Writer().write(value)
 }
 
 class Writer {
-  /** Keys and indices that lead to the value being written. */
-  readonly #place: (string | number)[] = []
-  /** The objects around it. */
+  /** The objects around the value being written. */
   readonly #around = new Set<object>()
 
   write(value: unknown): string {
@@ -42,14 +31,14 @@ class Writer {
       case 'object':
         return value === null ? 'null' : this.#object(value)
       default:
-        throw this.#refusal(`a ${typeof value} cannot be passed to Python`)
+        throw new RefusedValue(`a ${typeof value} cannot be passed to Python`)
     }
   }
 
   #integer(value: bigint): string {
     const text = value.toString()
     if (text.length > MAX_INTEGER_DIGITS) {
-      throw this.#refusal(
+      throw new RefusedValue(
         `an integer of ${text.length} digits cannot be passed to a worker process; ` +
           `Python reads up to ${MAX_INTEGER_DIGITS}`,
       )
@@ -59,10 +48,10 @@ class Writer {
 
   #object(value: object): string {
     if (this.#around.size >= MAX_VALUE_DEPTH) {
-      throw this.#refusal(`nested deeper than ${MAX_VALUE_DEPTH} levels`)
+      throw new RefusedValue(`nested deeper than ${MAX_VALUE_DEPTH} levels`)
     }
     if (this.#around.has(value)) {
-      throw this.#refusal('an object that contains itself cannot be passed')
+      throw new RefusedValue('an object that contains itself cannot be passed')
     }
     this.#around.add(value)
     const text = this.#composite(value)
@@ -75,14 +64,14 @@ class Writer {
     if (isPlain(value)) return this.#fields(Object.entries(value))
     if (value instanceof Map) return this.#fields(value as ReadonlyMap<unknown, unknown>)
     if (value instanceof PyFloat) return this.#float(value)
-    if (isDate(value)) return this.#date(value)
+    if (isDate(value)) return JSON.stringify(timestampText(value))
     if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) {
-      throw this.#refusal(
+      throw new RefusedValue(
         'bytes cannot be passed to a worker process, which speaks JSON; write them to a file and ' +
           'pass its path, or run the workload in this process',
       )
     }
-    throw this.#refusal(
+    throw new RefusedValue(
       `an instance of ${className(value)} cannot be passed to Python; pass a plain object, an ` +
         'array or a Map instead',
     )
@@ -98,7 +87,7 @@ class Writer {
     const texts: string[] = []
     for (const [key, item] of entries) {
       if (typeof key !== 'string') {
-        throw this.#refusal(
+        throw new RefusedValue(
           `a Map key that is a ${key === null ? 'null' : typeof key} cannot be passed to a worker ` +
             'process, which speaks JSON; use strings, or run the workload in this process',
         )
@@ -110,36 +99,17 @@ class Writer {
   }
 
   #inner(step: string | number, value: unknown): string {
-    this.#place.push(step)
-    const text = this.write(value)
-    this.#place.pop()
-    return text
+    try {
+      return this.write(value)
+    } catch (error) {
+      throw error instanceof RefusedValue ? error.within(step) : error
+    }
   }
 
   #float({ value }: PyFloat): string {
-    if (typeof value !== 'number') throw this.#refusal('a PyFloat must hold a number')
+    if (typeof value !== 'number') throw new RefusedValue('a PyFloat must hold a number')
     return floatText(value)
   }
-
-  /** The text of the formats (spec section 6.1): no fraction when it is zero, else three digits. */
-  #date(date: Date): string {
-    if (Number.isNaN(date.getTime())) throw this.#refusal('an invalid Date cannot be passed')
-    return JSON.stringify(date.toISOString().replace('.000Z', 'Z'))
-  }
-
-  #refusal(message: string): UnwritableValue {
-    return new UnwritableValue(message, placeText(this.#place))
-  }
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
-
-function className(value: object): string {
-  const { constructor } = value as { constructor?: unknown }
-  return typeof constructor === 'function' ? constructor.name : 'an unnamed class'
 }
 
 function numberText(value: number): string {
@@ -151,14 +121,4 @@ function floatText(value: number): string {
   if (Object.is(value, -0)) return '-0.0'
   const text = String(value)
   return /^-?\d+$/.test(text) ? `${text}.0` : text
-}
-
-function placeText(place: readonly (string | number)[]): string {
-  let text = ''
-  for (const step of place) {
-    if (typeof step === 'number') text += `[${step}]`
-    else if (!/^[A-Za-z_$][\w$]*$/.test(step)) text += `["${step}"]`
-    else text += text === '' ? step : `.${step}`
-  }
-  return text
 }

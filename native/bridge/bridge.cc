@@ -2,23 +2,15 @@
 #include <napi.h>
 
 #include <algorithm>
-#include <atomic>
 #include <string>
 
 #include "environment.hpp"
 #include "exit.hpp"
 #include "interpreter.hpp"
 #include "loan.hpp"
-#include "place.hpp"
 
 namespace torchbed {
 namespace {
-
-/// Ids are unique in the process, so that one environment cannot cancel another's call.
-uint64_t next_job_id() {
-  static std::atomic<uint64_t> last{0};
-  return ++last;
-}
 
 /// start({executable, version, pythonRoot, env}): Promise<null>
 Napi::Value start(const Napi::CallbackInfo& info) {
@@ -37,41 +29,34 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-/// call(session, method, params): {id, promise}. Rejects with {code, message, ...}; throws what a
-/// getter inside `params` throws.
+/// call(session, id, method, isUrgent, words, wordCount, numbers, numberCount, text, objects): Promise.
+/// Rejects with {code, message, ...}. The last six are an EncodedValue of lib/runtime/encoded-value.ts;
+/// the id is the caller's, for cancel().
 Napi::Value call(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<Environment> environment = Environment::of(env);
   auto job = std::make_unique<Job>();
-  job->id = next_job_id();
   job->session = info[0].As<Napi::Number>().Uint32Value();
-  job->method = info[1].As<Napi::String>();
-  bool refused = false;
-  try {
-    const auto lend = [&](const Napi::Object& lent_buffer, const Place& place) {
-      std::shared_ptr<Loan> loan = environment->lend(lent_buffer, place);
-      job->loans.emplace_back(loan);
-      return loan;
-    };
-    job->params = from_javascript(env, environment->intrinsics(), info[2], lend);
-  } catch (const ConversionError& error) {
-    job->outcome = Failure{"ERR_VALUE", error.message, "", "", error.path};
-    refused = true;
-  }
-  const Napi::Object result = Napi::Object::New(env);
-  result.Set("id", Napi::Number::New(env, static_cast<double>(job->id)));
-  result.Set("promise", environment->expect(*job));
-  if (refused) {
-    environment->settle(*job);
-  } else {
-    Interpreter::instance().submit(std::move(job));
-  }
-  return result;
+  job->id = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
+  job->method = info[2].As<Napi::String>();
+  job->is_urgent = info[3].As<Napi::Boolean>();
+  const napi_value params[] = {info[4], info[5], info[6], info[7], info[8], info[9]};
+  job->params = read_encoded(env, params, [&](const Napi::Object& lent_buffer) {
+    std::shared_ptr<Loan> loan = environment->lend(lent_buffer);
+    job->loans.emplace_back(loan);
+    return loan;
+  });
+  const Napi::Promise promise = environment->expect(*job);
+  const bool wait_here = job->is_urgent && environment->is_only_pending();
+  Interpreter::instance().submit(std::move(job));
+  if (wait_here) environment->spin_for_result();
+  return promise;
 }
 
 /// cancel(id)
 void cancel(const Napi::CallbackInfo& info) {
-  Interpreter::instance().cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+  Interpreter::instance().cancel(*Environment::of(info.Env()),
+                                 static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
 /// release(session, model)
@@ -132,17 +117,14 @@ Napi::Value status(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// configure(PyFloat, LentBuffer, onOutput): once per environment, before anything else.
-void configure(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<Environment> environment = Environment::of(info.Env());
-  environment->intrinsics().py_float = Napi::Persistent(info[0].As<Napi::Function>());
-  environment->intrinsics().lent_buffer = Napi::Persistent(info[1].As<Napi::Function>());
-  environment->set_output_listener(info[2].As<Napi::Function>());
+/// onOutput(listener): once per environment, before anything else.
+void on_output(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env())->set_output_listener(info[0].As<Napi::Function>());
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   Environment::create(env);
-  exports.Set("configure", Napi::Function::New(env, configure, "configure"));
+  exports.Set("onOutput", Napi::Function::New(env, on_output, "onOutput"));
   exports.Set("start", Napi::Function::New(env, start, "start"));
   exports.Set("call", Napi::Function::New(env, call, "call"));
   exports.Set("cancel", Napi::Function::New(env, cancel, "cancel"));

@@ -4,8 +4,11 @@
 #include <chrono>
 #include <utility>
 
+#include "huge_pages.hpp"
 #include "interpreter.hpp"
+#include "javascript_values.hpp"
 #include "place.hpp"
+#include "spin.hpp"
 
 namespace torchbed {
 namespace {
@@ -26,6 +29,9 @@ Napi::Object failure_object(Napi::Env env, const Failure& failure) {
 }
 
 }  // namespace
+
+Environment::Environment(Napi::Env env)
+    : env_(env), map_(Napi::Persistent(env.Global().Get("Map").As<Napi::Function>())) {}
 
 std::shared_ptr<Environment> Environment::create(Napi::Env env) {
   std::shared_ptr<Environment> environment(new Environment(env));
@@ -58,7 +64,7 @@ void Environment::close() {
     output_.clear();
   }
   output_listener_.Reset();
-  intrinsics_.reset();
+  map_.Reset();
   Interpreter& interpreter = Interpreter::instance();
   interpreter.leave(*this);
   for (const uint32_t session : sessions_) interpreter.release(session, kWholeSession);
@@ -76,19 +82,10 @@ void Environment::await_loans() {
   }
 }
 
-std::shared_ptr<Loan> Environment::lend(const Napi::Object& lent_buffer, const Place& place) {
-  const Napi::Value buffer = lent_buffer.Get("arrayBuffer");
-  if (!buffer.IsArrayBuffer()) {
-    throw ConversionError("this LentBuffer was taken and holds no memory any more", place);
-  }
-  if (lent_buffer.Get("onLoan").ToBoolean()) {
-    throw ConversionError("this LentBuffer is on loan to another call, or kept by Python", place);
-  }
-  Napi::ArrayBuffer memory = buffer.As<Napi::ArrayBuffer>();
-  if (memory.IsDetached()) {
-    throw ConversionError("the memory of this LentBuffer was transferred away", place);
-  }
+std::shared_ptr<Loan> Environment::lend(const Napi::Object& lent_buffer) {
+  Napi::ArrayBuffer memory = lent_buffer.Get("arrayBuffer").As<Napi::ArrayBuffer>();
   const bool writable = lent_buffer.Get("writable").ToBoolean();
+  if (writable) prefer_huge_pages(memory.Data(), memory.ByteLength());
   const uint32_t slot = ++last_slot_;
   lent_.emplace(slot, Lent{Napi::Persistent(lent_buffer), Napi::Persistent(memory)});
   Napi::Object(lent_buffer).Set("onLoan", true);
@@ -129,7 +126,7 @@ void Environment::settle(Job& job) {
   Failure* failure = std::get_if<Failure>(&job.outcome);
   try {
     if (failure == nullptr) {
-      const napi_value result = to_javascript(env_, intrinsics_, std::get<Value>(job.outcome));
+      const napi_value result = to_javascript(env_, map_, std::get<Value>(job.outcome));
       job.deferred->Resolve(result);
     } else {
       job.deferred->Reject(failure_object(env_, *failure));
@@ -144,7 +141,8 @@ void Environment::deliver(std::unique_ptr<Job> job) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (channel_ == nullptr) return;
   settled_.push_back(std::move(job));
-  wake();
+  has_result_.store(true, std::memory_order_release);
+  if (!is_spinning_) wake();
 }
 
 void Environment::deliver_output(int stream, std::string text) {
@@ -173,23 +171,50 @@ void Environment::drain() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     wake_sent_ = false;
+    has_result_.store(false, std::memory_order_relaxed);
     ended_loans.swap(ended_loans_);
     settled.swap(settled_);
     output.swap(output_);
   }
   const Napi::HandleScope scope(env_);
-  // First, so that whoever awaits a call finds its buffers given back.
-  for (const uint32_t slot : ended_loans) give_back(slot);
-  for (const std::unique_ptr<Job>& job : settled) {
-    const Napi::HandleScope inner(env_);
-    settle(*job);
-  }
+  settle_all(ended_loans, settled);
   // Settling runs no JavaScript: what is printed is seen before the promises' reactions all the same.
   // The listener comes last because what it throws must become an uncaught exception.
   if (output.empty() || output_listener_.IsEmpty()) return;
   napi_value argument = output_array(output);
   napi_value ignored = nullptr;
   napi_call_function(env_, env_.Undefined(), output_listener_.Value(), 1, &argument, &ignored);
+}
+
+void Environment::settle_all(const std::vector<uint32_t>& ended_loans,
+                             const std::vector<std::unique_ptr<Job>>& settled) {
+  // First, so that whoever awaits a call finds its buffers given back.
+  for (const uint32_t slot : ended_loans) give_back(slot);
+  for (const std::unique_ptr<Job>& job : settled) {
+    const Napi::HandleScope scope(env_);
+    settle(*job);
+  }
+}
+
+void Environment::spin_for_result() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    is_spinning_ = true;
+  }
+  spin_until(has_result_, kResultSpin);
+  std::vector<std::unique_ptr<Job>> settled;
+  std::vector<uint32_t> ended_loans;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    is_spinning_ = false;
+    if (settled_.empty() || channel_ == nullptr) return;
+    // What was printed is seen before the result, and its listener is not called from within a call.
+    if (!output_.empty()) return wake();
+    has_result_.store(false, std::memory_order_relaxed);
+    ended_loans.swap(ended_loans_);
+    settled.swap(settled_);
+  }
+  settle_all(ended_loans, settled);
 }
 
 Napi::Array Environment::take_output() {

@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -13,11 +15,13 @@
 #include <string>
 #include <vector>
 
-#include "javascript_values.hpp"
 #include "job.hpp"
 #include "loan.hpp"
 
 namespace torchbed {
+
+/// How long an urgent call may keep the JS thread.
+inline constexpr std::chrono::microseconds kResultSpin{50};
 
 /// Text that Python wrote: 1 is stdout, 2 is stderr.
 struct Output {
@@ -42,8 +46,12 @@ class Environment : public std::enable_shared_from_this<Environment> {
   /// JS thread. A promise for the job's outcome; the environment stays alive until it settles.
   Napi::Promise expect(Job& job);
 
-  /// JS thread. Settles a job that never left this thread.
-  void settle(Job& job);
+  /// JS thread. Whether no other call is pending.
+  [[nodiscard]] bool is_only_pending() const { return pending_ == 1; }
+
+  /// JS thread. Keeps the thread for kResultSpin at most until a result is there, and settles it at once:
+  /// no wake-up of the event loop is waited for.
+  void spin_for_result();
 
   /// Any thread. Dropped when the environment is gone.
   void deliver(std::unique_ptr<Job> job);
@@ -56,9 +64,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void own_session(uint32_t session) { sessions_.insert(session); }
   void disown_session(uint32_t session) { sessions_.erase(session); }
 
-  /// JS thread. Lends the ArrayBuffer of a `LentBuffer`, which is held until the loan ends.
-  /// Throws ConversionError when it is on loan, taken or detached.
-  std::shared_ptr<Loan> lend(const Napi::Object& lent_buffer, const Place& place);
+  /// JS thread. Lends the ArrayBuffer of a `LentBuffer`, which is held until the loan ends. Neither is on
+  /// loan, taken or detached: whoever encoded the value has looked.
+  std::shared_ptr<Loan> lend(const Napi::Object& lent_buffer);
 
   /// Any thread: the last party has let go of a loan.
   void end_loan(uint32_t slot);
@@ -66,16 +74,16 @@ class Environment : public std::enable_shared_from_this<Environment> {
   /// JS thread.
   void set_output_listener(const Napi::Function& listener);
 
-  [[nodiscard]] const Intrinsics& intrinsics() const { return intrinsics_; }
-  Intrinsics& intrinsics() { return intrinsics_; }
-
  private:
-  explicit Environment(Napi::Env env) : env_(env), intrinsics_(env) {}
+  explicit Environment(Napi::Env env);
 
   void open_channel();
   void close();
   void await_loans();
   void give_back(uint32_t slot);
+  void settle(Job& job);
+  void settle_all(const std::vector<uint32_t>& ended_loans,
+                  const std::vector<std::unique_ptr<Job>>& settled);
   void wake();
   void drain();
   Napi::Array output_array(const std::vector<Output>& output) const;
@@ -83,7 +91,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   static void on_wake(napi_env env, napi_value callback, void* context, void* data);
 
   const Napi::Env env_;
-  Intrinsics intrinsics_;
+  Napi::FunctionReference map_;
   Napi::FunctionReference output_listener_;
   std::size_t pending_ = 0;
   std::set<uint32_t> sessions_;
@@ -95,10 +103,14 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::map<uint32_t, Lent> lent_;
   uint32_t last_slot_ = 0;
 
+  /// Whether a result is in the outbox, for whoever spins for it without the mutex.
+  std::atomic<bool> has_result_{false};
+
   std::mutex mutex_;
   // Guarded by mutex_.
   napi_threadsafe_function channel_ = nullptr;
   bool wake_sent_ = false;
+  bool is_spinning_ = false;
   std::vector<std::unique_ptr<Job>> settled_;
   std::vector<Output> output_;
   std::set<uint32_t> loans_;

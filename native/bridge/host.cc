@@ -104,9 +104,13 @@ std::optional<Failure> Host::import_package(const StartOptions& options) {
 
 Outcome Host::dispatch(Job& job) {
   try {
-    const PyRef params = to_python(std::exchange(job.params, Value()));
-    const PyRef answer = PyRef::take(PyObject_CallFunction(dispatch_.get(), "IsO", job.session,
-                                                           job.method.c_str(), params.get()));
+    const PyRef params = to_python(std::move(job.params));
+    if (!params) throw PythonErrorSet{};
+    const PyRef session = PyRef::take(PyLong_FromUnsignedLong(job.session));
+    const PyRef method = PyRef::take(PyUnicode_FromString(job.method.c_str()));
+    if (!session || !method) throw PythonErrorSet{};
+    const PyRef answer = PyRef::take(PyObject_CallFunctionObjArgs(
+        dispatch_.get(), session.get(), method.get(), params.get(), nullptr));
     if (!answer) throw PythonErrorSet{};
     PyObject* succeeded = PyTuple_GetItem(answer.get(), 0);
     PyObject* content = PyTuple_GetItem(answer.get(), 1);

@@ -10,12 +10,16 @@
 #include "environment.hpp"
 #include "exit.hpp"
 #include "loan.hpp"
+#include "spin.hpp"
 
 namespace torchbed {
 namespace {
 
 /// Stack of the interpreter thread: what a main thread usually has, and more, for deep C recursion.
 constexpr std::size_t kStackBytes = std::size_t{16} << 20;
+
+/// How long the interpreter thread stays awake after an urgent call, for the next one.
+constexpr std::chrono::microseconds kWorkSpin{200};
 
 /// How often a cancellation is repeated while the process waits to leave: a workload may swallow one.
 constexpr std::chrono::milliseconds kCancelInterval{100};
@@ -90,20 +94,24 @@ void Interpreter::submit(std::unique_ptr<Job> job) {
     return;
   }
   queue_.push_back(std::move(job));
+  has_work_.store(true, std::memory_order_release);
   lock.unlock();
   work_.notify_one();
 }
 
-void Interpreter::cancel(uint64_t id) {
+void Interpreter::cancel(const Environment& owner, uint64_t id) {
+  const auto is_meant = [&owner, id](const Job& job) {
+    return job.id == id && job.owner.get() == &owner;
+  };
   std::unique_lock<std::mutex> lock(mutex_);
-  if (running_ != nullptr && running_->id == id) {
+  if (running_ != nullptr && is_meant(*running_)) {
     running_->cancel_requested = true;
     lock.unlock();
     raise_cancelled();
     return;
   }
   const auto queued = std::find_if(queue_.begin(), queue_.end(),
-                                   [id](const std::unique_ptr<Job>& job) { return job->id == id; });
+                                   [&](const std::unique_ptr<Job>& job) { return is_meant(*job); });
   if (queued == queue_.end()) return;
   std::unique_ptr<Job> job = std::move(*queued);
   queue_.erase(queued);
@@ -117,6 +125,7 @@ void Interpreter::release(uint32_t session, uint32_t model) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (state_ != State::kRunning) return;
     releases_.emplace_back(session, model);
+    has_work_.store(true, std::memory_order_release);
   }
   work_.notify_one();
 }
@@ -251,27 +260,43 @@ void Interpreter::run(const StartOptions& options) {
   for (std::unique_ptr<Job>& job : waiters) start({}, std::move(job));
   if (state() == State::kFailed) return;
 
+  bool spin = false;
   for (;;) {
+    await_work(spin);
     std::unique_ptr<Job> job;
     std::vector<std::pair<uint32_t, uint32_t>> releases;
-    PyThreadState* const idle = PyEval_SaveThread();
-    std::unique_lock<std::mutex> lock(mutex_);
-    work_.wait(lock, [this] { return stopping_ || !queue_.empty() || !releases_.empty(); });
-    const bool stopping = stopping_;
-    if (!stopping && !queue_.empty()) {
-      job = std::move(queue_.front());
-      queue_.pop_front();
-      running_ = job.get();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (stopping_) break;
+      if (!queue_.empty()) {
+        job = std::move(queue_.front());
+        queue_.pop_front();
+        running_ = job.get();
+      }
+      releases.swap(releases_);
+      has_work_.store(has_work(), std::memory_order_relaxed);
     }
-    releases.swap(releases_);
-    lock.unlock();
-    PyEval_RestoreThread(idle);
-    if (stopping) return park();
     if (!releases.empty()) host_.release(releases);
+    spin = job != nullptr && job->is_urgent;
     if (job == nullptr) continue;
     execute(*job);
     finish(std::move(job));
   }
+  park();
+}
+
+void Interpreter::await_work(bool spin) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (has_work()) return;
+  }
+  PyThreadState* const idle = PyEval_SaveThread();
+  if (spin) spin_until(has_work_, kWorkSpin);
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    work_.wait(lock, [this] { return has_work(); });
+  }
+  PyEval_RestoreThread(idle);
 }
 
 void Interpreter::execute(Job& job) {

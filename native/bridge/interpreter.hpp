@@ -1,6 +1,7 @@
 // The process's one Python interpreter: its thread, its queue of jobs, cancelling and parking.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -38,8 +39,8 @@ class Interpreter {
   /// Queues a call. Calls run one at a time, in the order given.
   void submit(std::unique_ptr<Job> job);
 
-  /// Cancels the call with this id wherever it is; unknown ids are those already settled.
-  void cancel(uint64_t id);
+  /// Cancels the environment's call with this id wherever it is; unknown ids are those already settled.
+  void cancel(const Environment& owner, uint64_t id);
 
   /// Posts a model whose handle is gone, or kWholeSession for a session whose environment is;
   /// drained around calls and when idle.
@@ -69,6 +70,9 @@ class Interpreter {
   Interpreter() = default;
 
   void run(const StartOptions& options);
+  /// Interpreter thread, GIL held: waits until there is something to do. `spin`: for a moment awake.
+  void await_work(bool spin);
+  [[nodiscard]] bool has_work() const { return stopping_ || !queue_.empty() || !releases_.empty(); }
   void park();
   void execute(Job& job);
   std::size_t loans_kept(const Job& job);
@@ -78,6 +82,8 @@ class Interpreter {
   static int on_pending_call(void* interpreter);
 
   Host host_;
+  /// Whether has_work(), for whoever spins for it without the mutex.
+  std::atomic<bool> has_work_{false};
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable parked_changed_;

@@ -10,12 +10,12 @@
 #include <variant>
 #include <vector>
 
+#include "encoded_value.hpp"
 #include "value.hpp"
 
 namespace torchbed {
 
 class Environment;
-class Loan;
 
 /// Why a call failed; lib/runtime/failures.ts makes the typed error of `code` from it.
 struct Failure {
@@ -32,16 +32,19 @@ using Outcome = std::variant<Value, Failure>;
 
 /// Owned by one party at a time: the queue, the interpreter thread, the owner's outbox.
 struct Job {
+  /// The owner's own number for it.
   uint64_t id = 0;
   /// Zero is the host itself; others are workloads that the host has opened.
   uint32_t session = 0;
   std::string method;
-  Value params;
+  EncodedValue params;
   /// The buffers lent in `params`; those still alive after the call were kept by Python.
   std::vector<std::weak_ptr<Loan>> loans;
   std::shared_ptr<Environment> owner;
   /// JS thread of `owner` only.
   std::optional<Napi::Promise::Deferred> deferred;
+  /// Both threads spin for a moment before they sleep: option `latency: 'low'`.
+  bool is_urgent = false;
   /// Guarded by the interpreter's mutex.
   bool cancel_requested = false;
   Outcome outcome;

@@ -1,4 +1,4 @@
-// Python objects to the value tree and back.
+// Python objects to the value tree.
 #include "python_values.hpp"
 
 #include <algorithm>
@@ -15,93 +15,6 @@ PyRef checked(PyObject* object) {
   if (object == nullptr) throw PythonErrorSet{};
   return PyRef::take(object);
 }
-
-// --- value tree to Python -------------------------------------------------------------------------
-
-PyRef make(const Value& value, const Place& place);
-
-PyRef make(None /*unused*/, const Place& /*unused*/) { return PyRef::borrow(Py_None); }
-
-PyRef make(bool truth, const Place& /*unused*/) {
-  return PyRef::borrow(truth ? Py_True : Py_False);
-}
-
-PyRef make(int64_t integer, const Place& /*unused*/) {
-  return checked(PyLong_FromLongLong(integer));
-}
-
-PyRef make(const BigInteger& big, const Place& /*unused*/) {
-  const auto* bytes = reinterpret_cast<const char*>(big.words.data());
-  const auto size = static_cast<Py_ssize_t>(big.words.size() * sizeof(uint64_t));
-  auto* int_type = reinterpret_cast<PyObject*>(&PyLong_Type);
-  PyRef magnitude =
-      checked(PyObject_CallMethod(int_type, "from_bytes", "y#s", bytes, size, "little"));
-  if (!big.negative) return magnitude;
-  return checked(PyNumber_Negative(magnitude.get()));
-}
-
-PyRef make(double number, const Place& /*unused*/) { return checked(PyFloat_FromDouble(number)); }
-
-PyRef make(const std::string& utf8, const Place& /*unused*/) {
-  return checked(PyUnicode_FromStringAndSize(utf8.data(), static_cast<Py_ssize_t>(utf8.size())));
-}
-
-PyRef make(const std::u16string& utf16, const Place& /*unused*/) {
-  int byte_order = -1;
-  return checked(PyUnicode_DecodeUTF16(reinterpret_cast<const char*>(utf16.data()),
-                                       static_cast<Py_ssize_t>(utf16.size() * sizeof(char16_t)),
-                                       "surrogatepass", &byte_order));
-}
-
-PyRef make(const Bytes& bytes, const Place& /*unused*/) {
-  PyRef plain = checked(
-      PyBytes_FromStringAndSize(bytes.data.data(), static_cast<Py_ssize_t>(bytes.data.size())));
-  if (bytes.format == 'B') return plain;
-  const PyRef view = checked(PyMemoryView_FromObject(plain.get()));
-  const char format[] = {bytes.format, '\0'};
-  return checked(PyObject_CallMethod(view.get(), "cast", "s", format));
-}
-
-PyRef make(const std::shared_ptr<Loan>& loan, const Place& /*unused*/) {
-  PyRef buffer = make_lent_buffer(loan);
-  if (!buffer) throw PythonErrorSet{};
-  return buffer;
-}
-
-// NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth when the tree was built
-PyRef make(const List& items, const Place& place) {
-  PyRef list = checked(PyList_New(static_cast<Py_ssize_t>(items.size())));
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    PyRef item = make(items[i], Place(place, i));
-    if (PyList_SetItem(list.get(), static_cast<Py_ssize_t>(i), item.release()) != 0) {
-      throw PythonErrorSet{};
-    }
-  }
-  return list;
-}
-
-// NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth when the tree was built
-PyRef make(const Dict& dict, const Place& place) {
-  PyRef result = checked(PyDict_New());
-  for (const auto& [key, item] : dict.entries) {
-    const Place inner(place, key);
-    const PyRef name = make(key, inner);
-    const PyRef content = make(item, inner);
-    if (PyDict_SetItem(result.get(), name.get(), content.get()) != 0) throw PythonErrorSet{};
-  }
-  if (PyDict_Size(result.get()) != static_cast<Py_ssize_t>(dict.entries.size())) {
-    throw ConversionError("two keys of this Map are the same key in Python, as 1 and true are",
-                          place);
-  }
-  return result;
-}
-
-// NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth when the tree was built
-PyRef make(const Value& value, const Place& place) {
-  return std::visit([&](const auto& content) { return make(content, place); }, value.content());
-}
-
-// --- Python to value tree -------------------------------------------------------------------------
 
 /// `module.name` of the object's class, without `builtins.`.
 std::string class_name(PyObject* object) {
@@ -275,8 +188,6 @@ class FromPython {
 };
 
 }  // namespace
-
-PyRef to_python(const Value& value) { return make(value, Place()); }
 
 Value from_python(PyObject* object) { return FromPython().convert(object, Place()); }
 

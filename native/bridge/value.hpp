@@ -1,10 +1,9 @@
-// The value tree: what a JavaScript or Python value is while it crosses, owned by neither runtime.
+// The value tree: what a result is on its way from Python to JavaScript, owned by neither runtime.
 //
-// docs/values.md is the table of what becomes what. Both converters stop at kMaxDepth levels.
+// docs/values.md is the table of what becomes what.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -23,13 +22,10 @@ struct BigInteger {
   std::vector<uint64_t> words;
 };
 
-/// Bytes, and the struct format of their elements: 'B' for plain bytes, else that of a typed array.
 struct Bytes {
   std::string data;
-  char format = 'B';
 };
 
-class Loan;
 class Value;
 using List = std::vector<Value>;
 using Entries = std::vector<std::pair<Value, Value>>;
@@ -39,11 +35,11 @@ struct Dict {
 };
 
 /// Move-only by habit: trees are built once, handed over, and read once.
-/// Text is UTF-16 when it comes from JavaScript, UTF-8 or UTF-16 (lone surrogates) from Python.
+/// Text is UTF-8, or UTF-16 where it has lone surrogates.
 class Value {
  public:
   using Variant = std::variant<None, bool, int64_t, BigInteger, double, std::string, std::u16string,
-                               Bytes, List, Dict, std::shared_ptr<Loan>>;
+                               Bytes, List, Dict>;
 
   Value() = default;
   template <typename T>

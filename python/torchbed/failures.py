@@ -82,13 +82,24 @@ def guarded(
     """
     try:
         return run()
-    except CallFailed:
-        raise
     except BaseException as error:
-        failure = describe(error, code, explain)
-        forget(error)
+        failed = failure_of(error, code, explain)
     # Not raised inside the handler: __context__ would keep the exception and all its frames.
-    raise CallFailed(failure)
+    raise failed
+
+
+def failure_of(
+    error: BaseException, code: Code, explain: Callable[[str], str] = lambda short: short
+) -> CallFailed:
+    """Build the CallFailed of an exception, which is cut from its frames.
+
+    To be raised after the handler, not in it: __context__ would keep the exception.
+    """
+    if isinstance(error, CallFailed):
+        return error
+    failure = describe(error, code, explain)
+    forget(error)
+    return CallFailed(failure)
 
 
 def describe(

@@ -9,11 +9,14 @@ from .failures import quoted, refused
 class Params:
     """Named parameters of a method. A missing or malformed one fails with ERR_PROTOCOL."""
 
+    __slots__ = ("_method", "_values")
+
     def __init__(self, method: str, values: object) -> None:
         """method: for messages. values: a mapping, or None for a method without parameters."""
         if values is None:
             values = {}
-        if not isinstance(values, Mapping):
+        # The exact class first: asking an abstract one costs more than all the rest.
+        if type(values) is not dict and not isinstance(values, Mapping):
             raise refused(
                 "ERR_PROTOCOL", f"params of {method} must be an object, got {quoted(values)}"
             )

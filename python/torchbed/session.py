@@ -4,10 +4,11 @@ Knows nothing of embedding, transport or processes. One thread only.
 """
 
 from collections.abc import Awaitable, Callable
+from types import NoneType
 from typing import Any, ClassVar
 
 from .artifact_files import read_artifact, write_artifact
-from .failures import CallFailed, guarded, quoted, refused
+from .failures import CallFailed, failure_of, guarded, quoted, refused
 from .memory_artifacts import PlannedArtifact, artifact_ways, load_from_memory, plan_artifact
 from .metrics import plain_metrics
 from .params import Params
@@ -17,6 +18,12 @@ PROTOCOL_VERSION = 1
 CAPABILITIES: tuple[str, ...] = ()
 
 _OK = {"ok": True}
+
+_NOT_AWAITABLE = frozenset((dict, NoneType, str, bytes))
+
+
+def _as_it_is(returned: Any, hook: str) -> object:
+    return returned
 
 
 class Session:
@@ -81,11 +88,13 @@ class Session:
 
     def _train_window(self, params: Params) -> object:
         state = self._model(params, "model_id")
-        return {"metrics": self._metrics("train_window", state, params.items("batches"))}
+        batches = params.items("batches")
+        return {"metrics": self._hook("train_window", state, batches, convert=plain_metrics)}
 
     def _evaluate(self, params: Params) -> object:
         state = self._model(params, "model_id")
-        return {"metrics": self._metrics("evaluate", state, params.value("split"))}
+        split = params.value("split")
+        return {"metrics": self._hook("evaluate", state, split, convert=plain_metrics)}
 
     def _apply_patch(self, params: Params) -> object:
         if self._find("apply_patch") is None:
@@ -241,8 +250,13 @@ class Session:
     # --- hooks --------------------------------------------------------------------------------
 
     def _find(self, name: str) -> Callable[..., object] | None:
-        hook = guarded("ERR_HOOK_RAISED", lambda: getattr(self._workload, name, None))
-        return hook if callable(hook) else None
+        try:
+            hook = getattr(self._workload, name, None)
+        except BaseException as error:
+            failed = failure_of(error, "ERR_HOOK_RAISED")
+        else:
+            return hook if callable(hook) else None
+        raise failed
 
     def _require_one(self, preferred: str, fallback: str) -> None:
         if self._find(fallback) is None:
@@ -256,7 +270,7 @@ class Session:
         )
 
     def _hook(
-        self, name: str, *args: object, convert: Callable[[Any], object] = lambda value: value
+        self, name: str, *args: object, convert: Callable[[Any, str], object] = _as_it_is
     ) -> object:
         """Call a hook, await what it returned if need be, and convert that.
 
@@ -265,17 +279,15 @@ class Session:
         hook = self._find(name)
         if hook is None:
             raise self._missing(f"no hook {name}", name)
-
-        def run() -> object:
+        try:
             returned = hook(*args)
-            if isinstance(returned, Awaitable):
+            # Most return a plain value, and asking an abstract class costs more than the call.
+            if type(returned) not in _NOT_AWAITABLE and isinstance(returned, Awaitable):
                 returned = self._await_result(returned)
-            return convert(returned)
-
-        return guarded("ERR_HOOK_RAISED", run)
-
-    def _metrics(self, name: str, *args: object) -> object:
-        return self._hook(name, *args, convert=lambda returned: plain_metrics(returned, name))
+            return convert(returned, name)
+        except BaseException as error:
+            failed = failure_of(error, "ERR_HOOK_RAISED")
+        raise failed
 
 
 def _workload_name(workload: object) -> str:

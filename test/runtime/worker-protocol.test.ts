@@ -5,7 +5,8 @@ import { ProtocolError, PyFloat, type PyInput } from '../../lib/index.js'
 import { readResponse, requestFrame } from '../../lib/runtime/worker-protocol.js'
 import { FrameReader, FrameTooLarge, frameOf } from '../../lib/runtime/worker-protocol-frames.js'
 import { readPythonJson } from '../../lib/runtime/worker-protocol-read.js'
-import { UnwritableValue, writePythonJson } from '../../lib/runtime/worker-protocol-write.js'
+import { RefusedValue } from '../../lib/runtime/refused-value.js'
+import { writePythonJson } from '../../lib/runtime/worker-protocol-write.js'
 
 const read = (text: string) => readPythonJson(Buffer.from(text))
 
@@ -106,7 +107,7 @@ describe('writing values', () => {
     const none = new PyFloat('1' as unknown as number)
     assert.throws(
       () => writePythonJson({ a: none }),
-      new UnwritableValue('a PyFloat must hold a number', 'a'),
+      new RefusedValue('a PyFloat must hold a number').within('a'),
     )
   })
 
