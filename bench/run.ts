@@ -14,8 +14,13 @@ import { describeMachine, machineText, type Machine } from './machine.js'
 import { CannotRun, skipped, type Group, type Need, type Results, type Row } from './row.js'
 import { artifacts } from './rows/artifacts.js'
 import { calls } from './rows/calls.js'
+import { loop } from './rows/loop.js'
+import { memory } from './rows/memory.js'
+import { startUp } from './rows/start-up.js'
+import { store } from './rows/store.js'
+import { training } from './rows/training.js'
 
-const groups: readonly Group[] = [calls, artifacts]
+const groups: readonly Group[] = [calls, artifacts, store, training, loop, memory, startUp]
 
 const began = performance.now()
 const secondsSince = (start: number) => Math.round(performance.now() - start) / 1000
