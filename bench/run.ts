@@ -11,6 +11,7 @@ import {
   type Request,
 } from './command-line.js'
 import { describeMachine, machineText, type Machine } from './machine.js'
+import { others } from './others/group.js'
 import { CannotRun, skipped, type Group, type Need, type Results, type Row } from './row.js'
 import { artifacts } from './rows/artifacts.js'
 import { calls } from './rows/calls.js'
@@ -20,7 +21,16 @@ import { startUp } from './rows/start-up.js'
 import { store } from './rows/store.js'
 import { training } from './rows/training.js'
 
-const groups: readonly Group[] = [calls, artifacts, store, training, loop, memory, startUp]
+const groups: readonly Group[] = [
+  calls,
+  artifacts,
+  store,
+  training,
+  loop,
+  memory,
+  startUp,
+  ...others,
+]
 
 const began = performance.now()
 const secondsSince = (start: number) => Math.round(performance.now() - start) / 1000

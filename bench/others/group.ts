@@ -94,7 +94,7 @@ function kinds(quick: boolean): Kind[] {
   })
   return [
     {
-      id: 'startup',
+      id: 'start-up',
       title: 'from nothing to the first answered call, without torch',
       async measure(pair) {
         const seen: Sides<number>[] = []
