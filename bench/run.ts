@@ -46,7 +46,7 @@ for (const [signal, code] of [
 try {
   const request = readCommandLine(process.argv.slice(2), groups)
   if (request.kind === 'help') process.stdout.write(HELP)
-  else if (request.kind === 'list') console.log(listText(groups))
+  else if (request.kind === 'list') console.log(listText(groups, request.only))
   else await run(request)
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
