@@ -1,6 +1,6 @@
 /** What a way into Python must be able to do, so that it can be measured beside the others. */
 
-import type { BatchRef } from './batch-refs.js'
+import type { PythonBatchRef } from '../../lib/index.js'
 
 /** Where a bridge finds what it needs. All paths are absolute. */
 export interface Places {
@@ -27,7 +27,7 @@ export interface Bridge {
   /** A call that computes nothing. */
   evaluate(): Promise<unknown>
   /** A call that carries batches and computes nothing. */
-  trainWindow(batches: readonly BatchRef[]): Promise<unknown>
+  trainWindow(batches: readonly PythonBatchRef[]): Promise<unknown>
   /** Makes a live model of float32 tensors of 16 MB. */
   openWeights(megabytes: number): Promise<void>
   /** Copies a safetensors file in this process's memory into the live model; gives the memory back. */
@@ -37,7 +37,7 @@ export interface Bridge {
   /** Makes the model of examples/digits. */
   openDigits(config: DigitsConfig): Promise<void>
   /** Trains one window; the number of examples processed in it. */
-  trainDigits(batches: readonly BatchRef[]): Promise<number>
+  trainDigits(batches: readonly PythonBatchRef[]): Promise<number>
   close(): Promise<void>
 }
 

@@ -20,4 +20,6 @@ process.on('message', (operation: Operation) => {
       process.send?.({ error: error instanceof Error ? error.message : String(error) }),
   )
 })
+// A bridge may keep its process alive for ever.
+process.on('disconnect', () => process.exit())
 process.send?.({ ready: true })

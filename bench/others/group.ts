@@ -5,15 +5,10 @@
  * own, in turn; the one that is not asked is idle.
  */
 
-import { execFile } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { findPython } from '../../lib/index.js'
-import { packageRoot } from '../../lib/runtime/package-root.js'
+import { digitsExample } from '../examples.js'
 import { median } from '../measure.js'
 import { measured, skipped, type Effort, type Group, type Row, type RowSpec } from '../row.js'
-import { batchRef } from './batch-refs.js'
 import type { Answer, Operation } from './operations.js'
 import { install, OTHER_PACKAGES, type OtherPackage } from './packages.js'
 import { CannotDoIt, Pair, type Sides } from './pair.js'
@@ -27,6 +22,8 @@ const SIZES = [
 
 /** How long the rounds of one row of bytes may take, in milliseconds; one is always made. */
 const BYTES_BUDGET_MS = 15_000
+
+const MINIBATCH = 32
 
 /** How often a window in training is disturbed by another call, in milliseconds. */
 const CALL_EVERY_MS = 20
@@ -153,22 +150,10 @@ function weights(full: number, megabytes: number, rounds: number): Kind[] {
 
 /** Windows of the digits MLP: how fast they train, and whether the event loop feels them. */
 function training(quick: boolean): Kind[] {
-  const digits = join(packageRoot(), 'build', 'bench', 'digits')
-  const config = {
-    train_root: join(digits, 'train'),
-    test_root: join(digits, 'test'),
-    threads: 1,
-    minibatch: 32,
-    epochs_per_window: quick ? 8 : 40,
-  }
-  const prepare = async (pair: Pair) => {
-    await prepareDigits(pair.python, digits)
-    await pair.ask({ kind: 'openDigits', config })
-  }
+  const config = { threads: 1, minibatch: MINIBATCH, epochs_per_window: quick ? 8 : 40 }
+  const prepare = (pair: Pair) => pair.ask({ kind: 'openDigits', config })
   const windows = async (pair: Pair, callEveryMs: number) => {
-    const files = (await readdir(config.train_root)).filter((file) => file.endsWith('.safetensors'))
-    const paths = files.sort().map((file) => join(config.train_root, file))
-    const batches = [batchRef(paths)]
+    const { batches } = await digitsExample(pair.python, config)
     return pair.measure({ kind: 'train', batches, callEveryMs }, quick ? 1 : 5)
   }
   const loop = (id: string, title: string, callEveryMs: number): Kind => ({
@@ -196,7 +181,8 @@ function training(quick: boolean): Kind[] {
       prepare,
       async measure(pair) {
         const { ours, theirs } = await windows(pair, 0)
-        const perSecond = ({ examples = NaN, ms = NaN }: Answer) => examples / 32 / (ms / 1000)
+        const perSecond = ({ examples = NaN, ms = NaN }: Answer) =>
+          examples / MINIBATCH / (ms / 1000)
         const [a, b] = [median(ours.map(perSecond)), median(theirs.map(perSecond))]
         const medians = { theirs_steps_per_s: b, torchbed_steps_per_s: a }
         const settings = { rounds: ours.length, window_ms: medianBy(ours, 'ms') }
@@ -227,10 +213,4 @@ function loopMax({ ours, theirs }: Sides<readonly Answer[]>): Row['medians'] {
 
 function medianBy(answers: readonly Answer[], key: string): number {
   return median(answers.map((answer) => answer[key] ?? NaN))
-}
-
-/** Writes the shards of examples/digits; those that are there are left alone. */
-async function prepareDigits(python: string, folder: string): Promise<void> {
-  const script = join(packageRoot(), 'examples', 'digits', 'prepare.py')
-  await promisify(execFile)(python, [script, '--out', folder])
 }

@@ -3,7 +3,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { medianOf } from '../measure.js'
-import { batchRefs, type BatchRef } from './batch-refs.js'
+import type { PythonBatchRef } from '../../lib/index.js'
+import { batchRefs } from './batch-refs.js'
 import type { Bridge, DigitsConfig } from './bridge.js'
 
 export type Operation =
@@ -16,7 +17,7 @@ export type Operation =
   | { readonly kind: 'openDigits'; readonly config: DigitsConfig }
   | {
       readonly kind: 'train'
-      readonly batches: readonly BatchRef[]
+      readonly batches: readonly PythonBatchRef[]
       /** Another call is begun so often while the window trains; 0 = none. */
       readonly callEveryMs: number
     }
@@ -31,7 +32,7 @@ export class Operations {
   #artifact = new Uint8Array()
   /** The last weight of the live model, as it was loaded. */
   #lastWeight = NaN
-  readonly #refs = new Map<number, readonly BatchRef[]>()
+  readonly #refs = new Map<number, readonly PythonBatchRef[]>()
 
   constructor(bridge: Bridge) {
     this.#bridge = bridge
@@ -92,14 +93,17 @@ export class Operations {
     }
   }
 
-  async #train(batches: readonly BatchRef[], callEveryMs: number): Promise<Answer> {
+  async #train(batches: readonly PythonBatchRef[], callEveryMs: number): Promise<Answer> {
     const others: Promise<unknown>[] = []
     const call = () => others.push(this.#bridge.evaluate())
     let examples = 0
     const seen = await watched(async () => {
       const timer = callEveryMs === 0 ? undefined : setInterval(call, callEveryMs)
-      examples = await this.#bridge.trainDigits(batches)
-      clearInterval(timer)
+      try {
+        examples = await this.#bridge.trainDigits(batches)
+      } finally {
+        clearInterval(timer)
+      }
     })
     await Promise.all(others)
     return { ...seen, examples, calls: others.length }

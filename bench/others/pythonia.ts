@@ -9,7 +9,7 @@
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { BatchRef } from './batch-refs.js'
+import type { PythonBatchRef } from '../../lib/index.js'
 import type { Bridge, DigitsConfig, Places } from './bridge.js'
 
 /** The part of its interface that is used here. */
@@ -22,12 +22,12 @@ interface Pythonia {
 
 interface PlainCalls {
   evaluate(split: string): Promise<unknown>
-  train_window(batches: readonly BatchRef[]): Promise<unknown>
+  train_window(batches: readonly PythonBatchRef[]): Promise<unknown>
   open_weights(megabytes: number): Promise<unknown>
   load_weights_base64(artifact: string): Promise<unknown>
   save_weights_base64(): Promise<string>
   open_digits(config: DigitsConfig): Promise<unknown>
-  train_digits(batches: readonly BatchRef[]): Promise<number>
+  train_digits(batches: readonly PythonBatchRef[]): Promise<number>
 }
 
 export async function open(places: Places): Promise<Bridge> {

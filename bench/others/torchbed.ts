@@ -1,7 +1,12 @@
 /** torchbed itself, with the defaults of EmbeddedRuntime. */
 
-import { EmbeddedRuntime, LentBuffer, type PyInput, type WorkloadSession } from '../../lib/index.js'
-import type { BatchRef } from './batch-refs.js'
+import {
+  EmbeddedRuntime,
+  LentBuffer,
+  type PyInput,
+  type PythonBatchRef,
+  type WorkloadSession,
+} from '../../lib/index.js'
 import type { Bridge, DigitsConfig, Places } from './bridge.js'
 
 const MODEL = { model_id: 'm1' }
@@ -51,7 +56,7 @@ export async function open({ python, modules }: Places): Promise<Bridge> {
 }
 
 /** Batches as parameters of a call: they are plain data already. */
-const plain = (batches: readonly BatchRef[]) => batches as unknown as PyInput
+const plain = (batches: readonly PythonBatchRef[]) => batches as unknown as PyInput
 
 function opened(session: WorkloadSession | undefined): WorkloadSession {
   if (session === undefined) throw new Error('The model of this measurement is not open')
