@@ -81,18 +81,18 @@ export function pictures({ machine, rows }: ResultsFile): Pictures {
   const where = `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Python ${machine.python}`
   const bars = (sources: readonly Source[], perMillisecond: number) =>
     sources.flatMap((source) => timeBar(source, rows, perMillisecond))
-  const note = (what: string) => `${quick}${what} ${where}`
+  const notes = (what: string) => [`${quick}${what}`, where]
   return {
-    'ratios.svg': ratioChart(rows, note('Right of the line is better than the limit.')),
+    'ratios.svg': ratioChart(rows, notes('Right of the line is better than the limit.')),
     'calls.svg': timeChart({
       title: 'A call that computes nothing, there and back',
-      note: note('Medians; shorter is better.'),
+      notes: notes('Medians; shorter is better.'),
       unit: 'µs',
       sections: [{ heading: 'no-op call', bars: bars(CALLS, 1000) }],
     }),
     'bytes.svg': timeChart({
       title: `${machine.quick ? 'Weights (reduced sizes)' : '400 MB of weights'} into a live model, and out of it`,
-      note: note('Medians; shorter is better.'),
+      notes: notes('Medians; shorter is better.'),
       unit: 'ms',
       sections: [
         { heading: 'bytes in memory to live model', bars: bars(LOADS, 1) },

@@ -1,9 +1,9 @@
 /** All rows in one picture: by what factor each keeps to its limit, or falls short of it. */
 
-import { bar, logAxis, picture, short, text, upright, WIDTH } from './svg.js'
+import { bar, logAxis, noteLines, picture, short, text, upright, WIDTH } from './svg.js'
 import type { ResultRow } from './results.js'
 
-const TOP = 76
+const TOP = 92
 const LINE = 20
 const LEFT = 210
 const RIGHT = WIDTH - 190
@@ -20,14 +20,15 @@ export function headroom({ ratio, limit, better }: ResultRow): number | null {
   return Math.min(factor, BEST_DRAWN)
 }
 
-export function ratioChart(rows: readonly ResultRow[], note: string): string {
+/** notes: lines below the title. */
+export function ratioChart(rows: readonly ResultRow[], notes: readonly string[]): string {
   const factors = rows.map(headroom).filter((factor) => factor !== null)
   const lowest = Math.max(1 / BEST_DRAWN, Math.min(0.5, ...factors))
   const axis = logAxis(lowest, Math.max(2, ...factors), 2, LEFT, RIGHT)
   const bottom = TOP + rows.length * LINE
   const one = axis.place(1)
   const parts = [
-    text(16, 44, note, 'quiet'),
+    ...noteLines(notes),
     text(one, TOP - 8, 'limit', 'quiet', 'middle'),
     text(16, TOP - 8, 'row', 'quiet'),
     text(RIGHT + 12, TOP - 8, 'ratio and limit', 'quiet'),
@@ -48,7 +49,7 @@ export function ratioChart(rows: readonly ResultRow[], note: string): string {
     const end = axis.place(factor)
     const style = row.ok === true ? 'good' : 'bad'
     // A row at its very limit is still seen.
-    const width = Math.max(1, Math.abs(end - one))
+    const width = Math.max(3, Math.abs(end - one))
     parts.push(bar(end < one ? one - width : one, y + 3, width, LINE - 6, style))
     parts.push(text(RIGHT + 12, y + 14, ratioText(row)))
   })

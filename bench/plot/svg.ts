@@ -44,6 +44,11 @@ export function picture(
   ].join('\n')
 }
 
+/** Lines below the title. */
+export function noteLines(notes: readonly string[]): string[] {
+  return notes.map((note, index) => text(16, 44 + 16 * index, note, 'quiet'))
+}
+
 export function text(
   x: number,
   y: number,

@@ -1,6 +1,6 @@
 /** Times of several ways to do one thing, as bars on a logarithmic scale. */
 
-import { bar, logAxis, picture, short, text, upright, WIDTH } from './svg.js'
+import { bar, logAxis, noteLines, picture, short, text, upright, WIDTH } from './svg.js'
 
 export interface TimeBar {
   readonly label: string
@@ -19,18 +19,19 @@ export interface TimeSection {
 
 export interface TimeChart {
   readonly title: string
-  readonly note: string
+  /** Lines below the title. */
+  readonly notes: readonly string[]
   /** Such as `µs`. */
   readonly unit: string
   readonly sections: readonly TimeSection[]
 }
 
-const TOP = 76
+const TOP = 84
 const LINE = 24
 const LEFT = 330
 const RIGHT = WIDTH - 110
 
-export function timeChart({ title, note, unit, sections }: TimeChart): string {
+export function timeChart({ title, notes, unit, sections }: TimeChart): string {
   const filled = sections.filter(({ bars }) => bars.length > 0)
   const bars = filled.flatMap((section) => section.bars)
   if (bars.length === 0) {
@@ -42,7 +43,7 @@ export function timeChart({ title, note, unit, sections }: TimeChart): string {
   const axis = logAxis(Math.min(...marks) / 2, Math.max(...marks), 10, LEFT, RIGHT)
   const bottom = TOP + (bars.length + filled.length) * LINE
   const parts = [
-    text(16, 44, note, 'quiet'),
+    ...noteLines(notes),
     ...axis.ticks.map((tick) => upright(axis.place(tick), TOP, bottom, 'grid')),
     ...axis.ticks.map((tick) =>
       text(axis.place(tick), bottom + 16, short(tick), 'quiet', 'middle'),
