@@ -3,7 +3,7 @@
     python plain_training.py MODULE:ATTR FOLDER CONFIG_JSON BATCHES_JSON
 
 Imports the workload's own module from the folder. Says "ready", then, for each line on stdin,
-trains one window and prints the seconds that it took.
+trains one window and prints the milliseconds that it took.
 """
 
 import importlib
@@ -23,7 +23,7 @@ def main() -> None:
     for _ in sys.stdin:
         began = time.perf_counter()
         workload.train_window(state, window)
-        print(time.perf_counter() - began, flush=True)
+        print((time.perf_counter() - began) * 1000, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import {
   EmbeddedRuntime,
   SubprocessRuntime,
@@ -10,6 +11,7 @@ import {
   type WorkloadSession,
 } from '../../lib/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
+import { startLineChild } from '../line-child.js'
 import { interleaved, medianOf } from '../measure.js'
 import { measured, skipped, type Effort, type Group, type Row, type RowSpec } from '../row.js'
 import { quietWorkload } from '../workload.js'
@@ -34,7 +36,7 @@ const CALL_LOW_LATENCY: RowSpec = {
   better: 'at most',
   limit: 0.15,
 }
-const SINGLE = [CALL_HOP, CALL_SUBPROCESS, CALL_LOW_LATENCY]
+const SINGLE = [CALL_HOP, CALL_SUBPROCESS]
 const REFS = [
   { count: 1, limit: 0.75 },
   { count: 100, limit: 0.75 },
@@ -76,7 +78,7 @@ export function evaluate(session: WorkloadSession): Promise<unknown> {
 
 export const calls: Group = {
   name: 'calls',
-  rows: [...SINGLE, ...REFS.map(({ spec }) => spec), PIPELINED],
+  rows: [...SINGLE, CALL_LOW_LATENCY, ...REFS.map(({ spec }) => spec), PIPELINED],
   async *run(effort) {
     await using embedded = await EmbeddedRuntime.start()
     await using subprocess = await SubprocessRuntime.start()
@@ -85,6 +87,7 @@ export const calls: Group = {
     for (const session of [inside, outside]) await session.call('init_model', { device: 'cpu' })
 
     if (SINGLE.some(({ id }) => effort.wants(id))) yield* singleCalls(effort, inside, outside)
+    if (effort.wants(CALL_LOW_LATENCY.id)) yield await lowLatency(effort)
     for (const { count, spec } of REFS) {
       if (!effort.wants(spec.id)) continue
       effort.begin(spec.id)
@@ -112,15 +115,10 @@ async function* singleCalls(
   outside: WorkloadSession,
 ): AsyncIterable<Row> {
   effort.begin(...SINGLE.map(({ id }) => id))
-  // The option holds for a runtime's own calls, so that both kinds can be had side by side.
-  await using lowLatency = await EmbeddedRuntime.start({ latency: 'low' })
-  const low = await lowLatency.openWorkload(quietWorkload)
-  await low.call('init_model', { device: 'cpu' })
   const rounds = effort.quick ? 5 : 25
   const each = effort.quick ? 100 : 400
   const cases = {
     embedded: () => medianOf(() => evaluate(inside), each),
-    low: () => medianOf(() => evaluate(low), each),
     subprocess: () => medianOf(() => evaluate(outside), each),
   }
   const hop = loadHop()
@@ -143,11 +141,34 @@ async function* singleCalls(
     { embedded_ms: took.embedded, subprocess_ms: took.subprocess },
     settings,
   )
-  yield measured(
+}
+
+/**
+ * Each way in a process of its own: whether the scheduler keeps two threads on one core or wakes another
+ * core for the second decides about microseconds, and the ways would decide it for each other.
+ */
+async function lowLatency(effort: Effort): Promise<Row> {
+  effort.begin(CALL_LOW_LATENCY.id)
+  const rounds = effort.quick ? 5 : 25
+  const each = effort.quick ? 100 : 400
+  const script = fileURLToPath(new URL('../children/calls.js', import.meta.url))
+  const start = (way: string) => startLineChild(process.execPath, [script, way, String(each)])
+  await using low = await start('low')
+  await using normal = await start('normal')
+  await using subprocess = await start('subprocess')
+  const took = await interleaved(
+    {
+      low: () => low.measure(),
+      normal: () => normal.measure(),
+      subprocess: () => subprocess.measure(),
+    },
+    rounds,
+  )
+  return measured(
     CALL_LOW_LATENCY,
     took.low / took.subprocess,
-    { low_ms: took.low, subprocess_ms: took.subprocess },
-    settings,
+    { low_ms: took.low, normal_ms: took.normal, subprocess_ms: took.subprocess },
+    { rounds, calls: each },
   )
 }
 

@@ -1,9 +1,11 @@
 /** Training in Node.js against the very same training in plain Python. */
 
+import { join } from 'node:path'
 import { EmbeddedRuntime, type PyInput } from '../../lib/index.js'
+import { packageRoot } from '../../lib/runtime/package-root.js'
 import { bytesGptExample, digitsExample, type ExampleWorkload } from '../examples.js'
+import { startLineChild, type LineChild } from '../line-child.js'
 import { interleaved } from '../measure.js'
-import { startPlainTraining } from '../plain-training.js'
 import { openProject } from '../project.js'
 import { measured, type Effort, type Group, type Row, type RowSpec } from '../row.js'
 
@@ -33,9 +35,9 @@ export const training: Group = {
     const python = runtime.python.executable
     if (effort.wants(DIGITS.id)) {
       effort.begin(DIGITS.id)
-      const epochs = effort.quick ? 4 : 40
+      const epochs = effort.quick ? 4 : 30
       const example = await digitsExample(python, { threads: 1, epochs_per_window: epochs })
-      const rounds = effort.quick ? 3 : 21
+      const rounds = effort.quick ? 3 : 15
       yield await compare(runtime, DIGITS, example, epochs * DIGITS_STEPS_PER_EPOCH, rounds)
     }
     if (effort.wants(GPT.id)) {
@@ -70,7 +72,7 @@ async function compare(
   const took = await interleaved(
     {
       embedded: () => project.trainWindow({ model, batches: example.batches }),
-      plain: () => plain.trainWindow(),
+      plain: () => plain.measure(),
     },
     rounds,
   )
@@ -86,4 +88,15 @@ async function compare(
     },
     { rounds, steps_per_window: steps, threads: 1 },
   )
+}
+
+/** One long-lived plain Python (bench/plain/plain_training.py), which trains a window when told to. */
+async function startPlainTraining(
+  python: string,
+  { workload, batches }: ExampleWorkload,
+): Promise<LineChild> {
+  const script = join(packageRoot(), 'bench', 'plain', 'plain_training.py')
+  const { factory, config = null, moduleSearchRoots: [folder = '.'] = [] } = workload
+  const args = [factory, folder, JSON.stringify(config), JSON.stringify(batches)]
+  return startLineChild(python, [script, ...args])
 }
