@@ -41,7 +41,7 @@ export async function install(
 ): Promise<Installed> {
   if (compiled && !existsSync(join(pythonPrograms(python), 'python3-config'))) {
     const remedy = 'install the headers of this Python (Debian: python3-dev)'
-    return { skipped: `no python3-config in ${pythonPrograms(python)}: ${remedy}` }
+    return { skipped: `this Python has no python3-config beside it: ${remedy}` }
   }
   const folder = join(packageRoot(), 'build', 'bench', 'others', name)
   const record = join(folder, 'installed.json')
@@ -95,9 +95,12 @@ function npm(args: string[]): [program: string, args: string[]] {
   return /npm-cli\.[cm]?js$/.test(script) ? [process.execPath, [script, ...args]] : ['npm', args]
 }
 
-/** The first lines in which npm or a compiler says what is wrong. */
+/** The first lines in which npm or a compiler says what is wrong; places of this machine are of no use. */
 function reason(error: unknown): string {
   const { message, stderr = '' } = error as Error & { stderr?: string }
-  const lines = stderr.split('\n').filter((line) => /error/i.test(line))
+  const lines = stderr
+    .split('\n')
+    .filter((line) => /error/i.test(line) && !/error path|complete log/.test(line))
+    .map((line) => line.replace(/https?:\/\/\S+/g, 'the registry'))
   return (lines.length > 0 ? lines.slice(0, 3) : [message.split('\n')[0] ?? '']).join(' ').trim()
 }
