@@ -25,6 +25,7 @@ import {
   InvalidSourceError,
 } from './errors.js'
 import { fileSize, withIo } from './files.js'
+import { releaseMemory } from './release-memory.js'
 import { StoreThread } from './store-thread.js'
 import {
   runTask,
@@ -37,6 +38,15 @@ import {
 
 /** One for all stores of this thread. */
 const sharedThread = new StoreThread()
+
+/**
+ * Detaches an ArrayBuffer and frees its memory now. Not on this thread, if it is large: the system needs tens of
+ * milliseconds to take hundreds of megabytes back.
+ */
+export function freeMemory(memory: ArrayBuffer): void {
+  if (memory.byteLength > IN_PLACE_MAX_BYTES) sharedThread.free(memory)
+  else releaseMemory(memory)
+}
 
 /**
  * The descriptor of bytes, without storing them.

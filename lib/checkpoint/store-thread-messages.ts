@@ -16,6 +16,7 @@ export type StoreThreadRequest =
   | { readonly type: 'chunk'; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: 'end'; readonly id: number }
   | { readonly type: 'abort'; readonly id: number }
+  | { readonly type: 'free'; readonly memory: ArrayBuffer }
 
 /** From the store's thread. */
 export type StoreThreadReply =

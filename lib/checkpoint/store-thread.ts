@@ -89,6 +89,12 @@ export class StoreThread {
     }
   }
 
+  /** Frees memory over there; the buffer is detached. Here, where no worker runs. */
+  free(memory: ArrayBuffer): void {
+    if (this.#worker === undefined) releaseMemory(memory)
+    else this.#worker.postMessage({ type: 'free', memory } satisfies StoreThreadRequest, [memory])
+  }
+
   #started(): Worker {
     if (this.#worker !== undefined) return this.#worker
     // Flags of this process such as --input-type would keep the script from starting.

@@ -59,6 +59,10 @@ const post = (reply: StoreThreadReply, transfer: readonly ArrayBuffer[] = []) =>
   port.postMessage(reply, [...transfer])
 
 port.on('message', (request: StoreThreadRequest) => {
+  if (request.type === 'free') {
+    releaseMemory(request.memory)
+    return
+  }
   const { id } = request
   switch (request.type) {
     case 'run':

@@ -1,5 +1,5 @@
+import { freeMemory } from '../checkpoint/artifact-work.js'
 import type { FsArtifactStore } from '../checkpoint/index.js'
-import { releaseMemory } from '../checkpoint/release-memory.js'
 import {
   localUpstreamRoot,
   processedCounts,
@@ -401,7 +401,7 @@ export class TorchProject implements AsyncDisposable {
         await this.#calls.loadModelMemory(model, artifact, options)
       } finally {
         // Not what Python has kept: that stays on loan.
-        if (!artifact.onLoan) releaseMemory(artifact.take())
+        if (!artifact.onLoan) freeMemory(artifact.take())
       }
       return model
     }
