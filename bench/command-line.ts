@@ -78,16 +78,14 @@ errors go to stderr. The exit code is 1 when a row failed to run; a short row is
 failure. Leave the machine alone meanwhile, and mind that another machine has other numbers.
 `
 
-/** One line for each row, below the names of their groups. */
-export function listText(groups: readonly Group[]): string {
-  const width = Math.max(...groups.flatMap(({ rows }) => rows.map(({ id }) => id.length)))
+/** One line for each row that is asked for, below the names of their groups. */
+export function listText(groups: readonly Group[], only: ReadonlySet<string>): string {
+  const width = Math.max(...[...only].map((id) => id.length))
+  const line = (spec: RowSpec) => `  ${spec.id.padEnd(width)}  ${limitText(spec)}  ${spec.title}`
   return groups
-    .map(({ name, rows }) =>
-      [
-        name,
-        ...rows.map((spec) => `  ${spec.id.padEnd(width)}  ${limitText(spec)}  ${spec.title}`),
-      ].join('\n'),
-    )
+    .map(({ name, rows }) => ({ name, rows: rows.filter(({ id }) => only.has(id)) }))
+    .filter(({ rows }) => rows.length > 0)
+    .map(({ name, rows }) => [name, ...rows.map(line)].join('\n'))
     .join('\n')
 }
 

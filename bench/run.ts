@@ -11,11 +11,26 @@ import {
   type Request,
 } from './command-line.js'
 import { describeMachine, machineText, type Machine } from './machine.js'
+import { others } from './others/group.js'
 import { CannotRun, skipped, type Group, type Need, type Results, type Row } from './row.js'
 import { artifacts } from './rows/artifacts.js'
 import { calls } from './rows/calls.js'
+import { loop } from './rows/loop.js'
+import { memory } from './rows/memory.js'
+import { startUp } from './rows/start-up.js'
+import { store } from './rows/store.js'
+import { training } from './rows/training.js'
 
-const groups: readonly Group[] = [calls, artifacts]
+const groups: readonly Group[] = [
+  calls,
+  artifacts,
+  store,
+  training,
+  loop,
+  memory,
+  startUp,
+  ...others,
+]
 
 const began = performance.now()
 const secondsSince = (start: number) => Math.round(performance.now() - start) / 1000
@@ -31,7 +46,7 @@ for (const [signal, code] of [
 try {
   const request = readCommandLine(process.argv.slice(2), groups)
   if (request.kind === 'help') process.stdout.write(HELP)
-  else if (request.kind === 'list') console.log(listText(groups))
+  else if (request.kind === 'list') console.log(listText(groups, request.only))
   else await run(request)
 } catch (error) {
   if (!(error instanceof UsageError)) throw error

@@ -1,8 +1,8 @@
 /** Weights into and out of a live model: lent memory against one memcpy, and against path hooks. */
 
-import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EmbeddedRuntime, LentBuffer, type WorkloadSession } from '../../lib/index.js'
+import { readWhole, timedThenRemoved, writeWhole } from '../files.js'
 import { interleaved, medianOf } from '../measure.js'
 import {
   largeMegabytes,
@@ -120,7 +120,7 @@ async function* againstFiles(runtime: EmbeddedRuntime, effort: Effort): AsyncIte
   const ready = join(scratch.path, 'ready.safetensors')
   const fresh = join(scratch.path, 'fresh.safetensors')
   let bytes = (await materialize(lent)).take()
-  await writeWhole(ready, bytes)
+  await writeWhole(ready, new Uint8Array(bytes))
   const loadPath = (path: string) =>
     files.call('load_model_artifact', { model_id: 'm1', artifact_path: path })
   const savePath = (path: string) =>
@@ -133,18 +133,18 @@ async function* againstFiles(runtime: EmbeddedRuntime, effort: Effort): AsyncIte
         bytes = artifact.take()
       },
       loadFiles: () =>
-        untilRemoved(fresh, async () => {
-          await writeWhole(fresh, bytes)
+        timedThenRemoved(fresh, async () => {
+          await writeWhole(fresh, new Uint8Array(bytes))
           await loadPath(fresh)
         }),
       loadHook: () => loadPath(ready),
       materialize: async () => (await materialize(lent)).take(),
       materializeFiles: () =>
-        untilRemoved(fresh, async () => {
+        timedThenRemoved(fresh, async () => {
           await savePath(fresh)
           await readWhole(fresh)
         }),
-      materializeHook: () => untilRemoved(fresh, () => savePath(fresh)),
+      materializeHook: () => timedThenRemoved(fresh, () => savePath(fresh)),
     },
     rounds,
   )
@@ -195,28 +195,4 @@ async function materialize(session: WorkloadSession): Promise<LentBuffer> {
   const artifact = LentBuffer.allocate(await plan(session))
   await fill(session, artifact)
   return artifact
-}
-
-/** How long `work` takes, in milliseconds; the file that it leaves is removed afterwards. */
-async function untilRemoved(path: string, work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now()
-  await work()
-  const took = performance.now() - began
-  await rm(path)
-  return took
-}
-
-/** One system call for all bytes: the quickest way that Node has. */
-async function writeWhole(path: string, bytes: ArrayBuffer): Promise<void> {
-  await using file = await open(path, 'w')
-  const { bytesWritten } = await file.write(new Uint8Array(bytes))
-  if (bytesWritten !== bytes.byteLength) throw new Error(`wrote ${bytesWritten} bytes only`)
-}
-
-async function readWhole(path: string): Promise<Uint8Array> {
-  await using file = await open(path)
-  const bytes = Buffer.allocUnsafeSlow((await file.stat()).size)
-  const { bytesRead } = await file.read(bytes)
-  if (bytesRead !== bytes.byteLength) throw new Error(`read ${bytesRead} bytes only`)
-  return bytes
 }

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import {
   EmbeddedRuntime,
   SubprocessRuntime,
@@ -10,8 +11,9 @@ import {
   type WorkloadSession,
 } from '../../lib/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
+import { startLineChild } from '../line-child.js'
 import { interleaved, medianOf } from '../measure.js'
-import { CannotRun, measured, type Effort, type Group, type Row, type RowSpec } from '../row.js'
+import { measured, skipped, type Effort, type Group, type Row, type RowSpec } from '../row.js'
 import { quietWorkload } from '../workload.js'
 
 const hopPath = join(packageRoot(), 'build', 'bench', 'Release', 'torchbed_hop.node')
@@ -28,6 +30,13 @@ const CALL_SUBPROCESS: RowSpec = {
   better: 'at most',
   limit: 0.75,
 }
+const CALL_LOW_LATENCY: RowSpec = {
+  id: 'call-low-latency',
+  title: "no-op call, embedded with latency 'low' / subprocess",
+  better: 'at most',
+  limit: 0.15,
+}
+const SINGLE = [CALL_HOP, CALL_SUBPROCESS]
 const REFS = [
   { count: 1, limit: 0.75 },
   { count: 100, limit: 0.75 },
@@ -69,7 +78,7 @@ export function evaluate(session: WorkloadSession): Promise<unknown> {
 
 export const calls: Group = {
   name: 'calls',
-  rows: [CALL_HOP, CALL_SUBPROCESS, ...REFS.map(({ spec }) => spec), PIPELINED],
+  rows: [...SINGLE, CALL_LOW_LATENCY, ...REFS.map(({ spec }) => spec), PIPELINED],
   async *run(effort) {
     await using embedded = await EmbeddedRuntime.start()
     await using subprocess = await SubprocessRuntime.start()
@@ -77,9 +86,8 @@ export const calls: Group = {
     const outside = await subprocess.openWorkload(quietWorkload)
     for (const session of [inside, outside]) await session.call('init_model', { device: 'cpu' })
 
-    if (effort.wants(CALL_HOP.id) || effort.wants(CALL_SUBPROCESS.id)) {
-      yield* singleCalls(effort, inside, outside)
-    }
+    if (SINGLE.some(({ id }) => effort.wants(id))) yield* singleCalls(effort, inside, outside)
+    if (effort.wants(CALL_LOW_LATENCY.id)) yield await lowLatency(effort)
     for (const { count, spec } of REFS) {
       if (!effort.wants(spec.id)) continue
       effort.begin(spec.id)
@@ -106,33 +114,69 @@ async function* singleCalls(
   inside: WorkloadSession,
   outside: WorkloadSession,
 ): AsyncIterable<Row> {
-  effort.begin(CALL_HOP.id, CALL_SUBPROCESS.id)
-  if (effort.wants(CALL_HOP.id) && !existsSync(hopPath)) {
-    throw new CannotRun('torchbed_hop.node is not compiled; npm run bench does it')
-  }
+  effort.begin(...SINGLE.map(({ id }) => id))
   const rounds = effort.quick ? 5 : 25
   const each = effort.quick ? 100 : 400
-  const settings = { rounds, calls: each }
-  const embedded = () => medianOf(() => evaluate(inside), each)
-  const subprocess = () => medianOf(() => evaluate(outside), each)
-  if (!effort.wants(CALL_HOP.id)) {
-    const took = await interleaved({ embedded, subprocess }, rounds)
-    yield callSubprocess(took, settings)
-    return
+  const cases = {
+    embedded: () => medianOf(() => evaluate(inside), each),
+    subprocess: () => medianOf(() => evaluate(outside), each),
   }
-  const { hop } = createRequire(import.meta.url)(hopPath) as { hop: () => Promise<null> }
-  const took = await interleaved({ hop: () => medianOf(hop, each), embedded, subprocess }, rounds)
-  const medians = { embedded_ms: took.embedded, hop_ms: took.hop }
-  yield measured(CALL_HOP, took.embedded / took.hop, medians, settings)
-  yield callSubprocess(took, settings)
+  const hop = loadHop()
+  const took =
+    hop === null
+      ? { hop: NaN, ...(await interleaved(cases, rounds)) }
+      : await interleaved({ hop: () => medianOf(hop, each), ...cases }, rounds)
+  const settings = { rounds, calls: each }
+  yield hop === null
+    ? skipped(CALL_HOP, 'torchbed_hop.node is not compiled; npm run bench does it')
+    : measured(
+        CALL_HOP,
+        took.embedded / took.hop,
+        { embedded_ms: took.embedded, hop_ms: took.hop },
+        settings,
+      )
+  yield measured(
+    CALL_SUBPROCESS,
+    took.embedded / took.subprocess,
+    { embedded_ms: took.embedded, subprocess_ms: took.subprocess },
+    settings,
+  )
 }
 
-function callSubprocess(
-  took: { embedded: number; subprocess: number },
-  settings: Row['settings'],
-): Row {
-  const medians = { embedded_ms: took.embedded, subprocess_ms: took.subprocess }
-  return measured(CALL_SUBPROCESS, took.embedded / took.subprocess, medians, settings)
+/**
+ * Each way in a process of its own: whether the scheduler keeps two threads on one core or wakes another
+ * core for the second decides about microseconds, and the ways would decide it for each other.
+ */
+async function lowLatency(effort: Effort): Promise<Row> {
+  effort.begin(CALL_LOW_LATENCY.id)
+  const rounds = effort.quick ? 5 : 25
+  const each = effort.quick ? 100 : 400
+  const script = fileURLToPath(new URL('../children/calls.js', import.meta.url))
+  const start = (way: string) => startLineChild(process.execPath, [script, way, String(each)])
+  await using low = await start('low')
+  await using normal = await start('normal')
+  await using subprocess = await start('subprocess')
+  const took = await interleaved(
+    {
+      low: () => low.measure(),
+      normal: () => normal.measure(),
+      subprocess: () => subprocess.measure(),
+    },
+    rounds,
+  )
+  return measured(
+    CALL_LOW_LATENCY,
+    took.low / took.subprocess,
+    { low_ms: took.low, normal_ms: took.normal, subprocess_ms: took.subprocess },
+    { rounds, calls: each },
+  )
+}
+
+/** A call to a thread that does nothing (bench/native/hop.cc); null when it is not compiled. */
+function loadHop(): (() => Promise<null>) | null {
+  if (!existsSync(hopPath)) return null
+  const addon = createRequire(import.meta.url)(hopPath) as { hop: () => Promise<null> }
+  return addon.hop
 }
 
 async function pipelined(

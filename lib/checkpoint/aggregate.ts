@@ -23,7 +23,7 @@ import {
   type Infer,
 } from '../schema/index.js'
 import type { OperationOptions } from './abort.js'
-import { buildArtifactDescriptor } from './chunk-stream.js'
+import { buildArtifactDescriptor } from './artifact-work.js'
 import { chunkingScheme } from './chunking.js'
 import { MergePlan } from './merge-plan.js'
 

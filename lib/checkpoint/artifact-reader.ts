@@ -7,11 +7,17 @@ import { dirname } from 'node:path'
 import { writeStreamAtomic } from '../files/atomic-write.js'
 import type { ArtifactDescriptor, ChunkDescriptor } from '../schema/index.js'
 import { throwIfAborted, type OperationOptions } from './abort.js'
+import { chunksInMemory } from './chunk-buffers.js'
+import { cutsOf } from './chunk-feed.js'
 import type { ChunkFiles, Durability } from './chunk-files.js'
+import { checkRoot } from './chunk-stream.js'
+import { MAX_CHUNKS_IN_FLIGHT } from './constants.js'
 import { checkArtifactDescriptor, checkChunkDescriptor } from './descriptor.js'
-import { ArtifactLengthMismatchError, ArtifactRootHashMismatchError } from './errors.js'
+import { ArtifactLengthMismatchError } from './errors.js'
 import { withIo } from './files.js'
 import { ContentHash } from './hashing.js'
+import { inOrder } from './in-parallel.js'
+import { releaseMemory } from './release-memory.js'
 
 export class ArtifactReader {
   readonly #chunks: ChunkFiles
@@ -22,18 +28,24 @@ export class ArtifactReader {
     this.#durability = durability
   }
 
-  async chunkBytes(chunk: ChunkDescriptor, options: OperationOptions): Promise<Uint8Array> {
+  async chunkBytes(
+    chunk: ChunkDescriptor,
+    options: OperationOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     checkChunkDescriptor(chunk)
     return withIo(`load chunk ${chunk.chunk_id}`, async () => {
       await this.#chunks.requireSize(chunk)
       const bytes = new Uint8Array(chunk.length_bytes)
-      await this.#chunks.readInto(chunk, bytes, [], options)
+      await this.#chunks.readInto(chunk, bytes, options)
       return bytes
     })
   }
 
   /** Into an ArrayBuffer of its own, allocated once every chunk is known to be there. */
-  async bytes(descriptor: ArtifactDescriptor, options: OperationOptions): Promise<Uint8Array> {
+  async bytes(
+    descriptor: ArtifactDescriptor,
+    options: OperationOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     checkArtifactDescriptor(descriptor)
     const { artifact_id, bytes_len, chunks } = descriptor
     if (bytes_len > constants.MAX_LENGTH) {
@@ -43,12 +55,16 @@ export class ArtifactReader {
       await this.requireChunks(descriptor, options)
       const bytes = new Uint8Array(bytes_len)
       const rootHash = new ContentHash()
-      for (const chunk of chunks) {
+      const read = async (chunk: ChunkDescriptor) => {
         const { offset_bytes, length_bytes } = chunk
         const target = bytes.subarray(offset_bytes, offset_bytes + length_bytes)
-        await this.#chunks.readInto(chunk, target, [rootHash], options)
+        await this.#chunks.readInto(chunk, target, options)
+        return target
       }
-      checkRootHash(descriptor, rootHash)
+      for await (const chunk of inOrder(chunks, MAX_CHUNKS_IN_FLIGHT, read)) {
+        await rootHash.update(chunk, options.signal)
+      }
+      checkRoot(descriptor, rootHash.contentId())
       return bytes
     })
   }
@@ -86,29 +102,29 @@ export class ArtifactReader {
     while ((await chunks.next()).done !== true) continue
   }
 
-  /** The chunks in order, each in the same buffer; throws after the last one when the root hash is wrong. */
+  /** The chunks in order, in a few buffers in turn; throws after the last one when the root hash is wrong. */
   async *#verifiedChunks(
     descriptor: ArtifactDescriptor,
     options: OperationOptions,
   ): AsyncGenerator<Uint8Array> {
-    let longest = 0
-    for (const { length_bytes } of descriptor.chunks) longest = Math.max(longest, length_bytes)
-    const buffer = Buffer.allocUnsafeSlow(longest)
+    const { longest } = cutsOf(descriptor)
+    const count = chunksInMemory(longest, 1)
+    const buffers: Uint8Array[] = []
     const rootHash = new ContentHash()
-    for (const chunk of descriptor.chunks) {
+    const read = async (chunk: ChunkDescriptor, index: number) => {
+      const buffer = (buffers[index % count] ??= Buffer.allocUnsafeSlow(longest))
       const bytes = buffer.subarray(0, chunk.length_bytes)
-      await this.#chunks.readInto(chunk, bytes, [rootHash], options)
-      yield bytes
+      await this.#chunks.readInto(chunk, bytes, options)
+      return bytes
     }
-    checkRootHash(descriptor, rootHash)
+    try {
+      for await (const bytes of inOrder(descriptor.chunks, count, read)) {
+        await rootHash.update(bytes, options.signal)
+        yield bytes
+      }
+    } finally {
+      for (const { buffer } of buffers) releaseMemory(buffer as ArrayBuffer)
+    }
+    checkRoot(descriptor, rootHash.contentId())
   }
-}
-
-/** Ends the hash of all bytes and compares it with the descriptor. */
-export function checkRootHash(
-  { artifact_id, root_hash }: ArtifactDescriptor,
-  hash: ContentHash,
-): void {
-  const found = hash.contentId()
-  if (found !== root_hash) throw new ArtifactRootHashMismatchError(artifact_id, root_hash, found)
 }

@@ -2,25 +2,13 @@
 
 import type { ArtifactDescriptor, ChunkDescriptor, ChunkingScheme } from '../schema/index.js'
 import type { OperationOptions } from './abort.js'
-import { checkRootHash } from './artifact-reader.js'
+import { cutsOf, type ChunkFeed } from './chunk-feed.js'
 import type { ChunkFiles } from './chunk-files.js'
 import { ChunkGuard } from './chunk-guard.js'
-import { cutIntoChunks, type ArtifactSource, type ChunkSink } from './chunk-stream.js'
-import { MAX_WRITES_IN_FLIGHT } from './constants.js'
-import {
-  checkArtifactDescriptor,
-  checkChunkDescriptor,
-  makeDescriptor,
-  type ArtifactBuildSpec,
-} from './descriptor.js'
-import {
-  ArtifactLengthMismatchError,
-  ChunkHashMismatchError,
-  ChunkLengthMismatchError,
-} from './errors.js'
+import { checkChunk, checkRoot, hashChunks, type ChunkSink } from './chunk-stream.js'
+import { checkChunkDescriptor, makeDescriptor, type ArtifactBuildSpec } from './descriptor.js'
 import { makeFolders, withIo } from './files.js'
-import { ContentHash, hashInSlices } from './hashing.js'
-import { inParallel } from './in-parallel.js'
+import { contentIdOfChunk } from './hashing.js'
 import type { StoreLayout } from './layout.js'
 import type { PinFolder } from './pin-folder.js'
 import type { RecordFolder } from './record-folder.js'
@@ -55,7 +43,7 @@ export class ArtifactWriter {
   ): Promise<void> {
     const { layout, chunks } = this.#parts
     checkChunkDescriptor(chunk)
-    await verifyChunk(chunk, bytes, [], options)
+    checkChunk(chunk, bytes, await contentIdOfChunk(bytes, options.signal))
     await withIo(`store chunk ${chunk.chunk_id}`, async () => {
       await makeFolders(layout.folders)
       await chunks.put(chunk.chunk_id, bytes, options)
@@ -63,38 +51,28 @@ export class ArtifactWriter {
     })
   }
 
-  async storeStream(
+  async store(
     spec: ArtifactBuildSpec,
-    source: ArtifactSource,
+    feed: ChunkFeed,
     chunking: ChunkingScheme,
     options: StoreArtifactOptions,
   ): Promise<ArtifactDescriptor> {
-    // A bad spec shows before anything is read or written.
-    makeDescriptor(spec)
     return this.#guarded('store an artifact', options, async (put) => {
-      return makeDescriptor(spec, await cutIntoChunks(source, chunking, put, options))
+      return makeDescriptor(spec, await hashChunks(feed, chunking, put, options))
     })
   }
 
-  /** Verifies everything before it writes anything. */
+  /** Stores a feed that is cut as the descriptor says; its bytes were verified before. */
   async storePrebuilt(
     descriptor: ArtifactDescriptor,
-    bytes: Uint8Array,
+    feed: ChunkFeed,
     options: StoreArtifactOptions,
   ): Promise<void> {
-    checkArtifactDescriptor(descriptor)
-    const { artifact_id, bytes_len, chunks } = descriptor
-    if (bytes.byteLength !== bytes_len) {
-      throw new ArtifactLengthMismatchError(artifact_id, bytes_len, bytes.byteLength)
-    }
-    const bytesOf = ({ offset_bytes, length_bytes }: ChunkDescriptor) =>
-      bytes.subarray(offset_bytes, offset_bytes + length_bytes)
-    const rootHash = new ContentHash()
-    for (const chunk of chunks) await verifyChunk(chunk, bytesOf(chunk), [rootHash], options)
-    checkRootHash(descriptor, rootHash)
-
-    await this.#guarded(`store artifact ${artifact_id}`, options, async (put) => {
-      await inParallel(chunks, MAX_WRITES_IN_FLIGHT, (chunk) => put(chunk, bytesOf(chunk)))
+    await this.#guarded(`store artifact ${descriptor.artifact_id}`, options, async (put) => {
+      const chunking = { chunk_size_bytes: cutsOf(descriptor).longest }
+      const found = await hashChunks(feed, chunking, put, options)
+      // The bytes may have changed since; their chunks have their own names then, and harm nobody.
+      checkRoot(descriptor, found.root_hash)
       return descriptor
     })
   }
@@ -126,19 +104,4 @@ export class ArtifactWriter {
       }
     })
   }
-}
-
-async function verifyChunk(
-  { chunk_id, chunk_hash, length_bytes }: ChunkDescriptor,
-  bytes: Uint8Array,
-  alsoInto: readonly ContentHash[],
-  { signal }: OperationOptions,
-): Promise<void> {
-  if (bytes.byteLength !== length_bytes) {
-    throw new ChunkLengthMismatchError(chunk_id, length_bytes, bytes.byteLength)
-  }
-  const hash = new ContentHash()
-  await hashInSlices([hash, ...alsoInto], bytes, signal)
-  const found = hash.contentId()
-  if (found !== chunk_hash) throw new ChunkHashMismatchError(chunk_id, found)
 }

@@ -1,15 +1,15 @@
 /** The chunk files of a store: written once, verified whenever they are read. */
 
 import { constants } from 'node:fs'
-import { open, utimes } from 'node:fs/promises'
-import { setTimeout } from 'node:timers/promises'
+import { open, utimes, type FileHandle } from 'node:fs/promises'
 
 import { syncFolder, writeFileAtomic } from '../files/atomic-write.js'
 import type { ChunkDescriptor, ChunkId } from '../schema/index.js'
-import type { OperationOptions } from './abort.js'
+import { throwIfAborted, type OperationOptions } from './abort.js'
 import { ChunkHashMismatchError, ChunkLengthMismatchError, UnknownChunkError } from './errors.js'
-import { fileHolds, fileSize, isMissing } from './files.js'
-import { ContentHash, hashInSlices } from './hashing.js'
+import { fileHolds, fileSize, fillFrom, isMissing } from './files.js'
+import { onceGivenBack, READER_PATIENCE_MS } from './give-back.js'
+import { contentIdOfChunk } from './hashing.js'
 import type { StoreLayout } from './layout.js'
 
 /**
@@ -18,12 +18,6 @@ import type { StoreLayout } from './layout.js'
  * missing, empty or torn; chunks are verified when read, so that this shows, and can be stored again.
  */
 export type Durability = 'full' | 'none'
-
-/**
- * A chunk that is missing may be in the hands of a collector, which takes a chunk's name away to look at it once
- * more and gives it back when it is wanted. So long a reader waits before it looks again, in milliseconds.
- */
-const GIVE_BACK_MS = 50
 
 export class ChunkFiles {
   readonly #layout: StoreLayout
@@ -39,17 +33,12 @@ export class ChunkFiles {
     return fileSize(this.#layout.chunk(id))
   }
 
-  async #sizeOnceMore(id: ChunkId): Promise<number | undefined> {
-    await setTimeout(GIVE_BACK_MS)
-    return this.size(id)
-  }
-
   /**
    * Throws unless the chunk's file is there in the right length. To be called before memory is allocated for a
    * peer's descriptor.
    */
   async requireSize({ chunk_id, length_bytes }: ChunkDescriptor): Promise<void> {
-    const size = (await this.size(chunk_id)) ?? (await this.#sizeOnceMore(chunk_id))
+    const size = await onceGivenBack(READER_PATIENCE_MS, () => this.size(chunk_id))
     if (size === undefined) throw new UnknownChunkError(chunk_id)
     if (size !== length_bytes) throw new ChunkLengthMismatchError(chunk_id, length_bytes, size)
   }
@@ -83,41 +72,36 @@ export class ChunkFiles {
   /**
    * Fills `target`, which is as long as the chunk, with the chunk's bytes, and verifies them.
    *
-   * @param alsoInto hashes to feed with the same bytes
    * @throws UnknownChunkError, ChunkLengthMismatchError, ChunkHashMismatchError, AbortError
    */
   async readInto(
     { chunk_id, chunk_hash, length_bytes }: ChunkDescriptor,
     target: Uint8Array,
-    alsoInto: readonly ContentHash[] = [],
     { signal }: OperationOptions = {},
   ): Promise<void> {
+    throwIfAborted(signal, `read chunk ${chunk_id}`)
     const path = this.#layout.chunk(chunk_id)
-    const file = await open(path, constants.O_RDONLY)
-      .catch(async (error: unknown) => {
-        if (!isMissing(error)) throw error
-        await setTimeout(GIVE_BACK_MS)
-        return open(path, constants.O_RDONLY)
-      })
-      .catch((error: unknown) => {
-        throw isMissing(error) ? new UnknownChunkError(chunk_id, { cause: error }) : error
-      })
+    const file = await onceGivenBack(READER_PATIENCE_MS, () => openIfThere(path))
+    if (file === undefined) throw new UnknownChunkError(chunk_id)
     try {
       const { size } = await file.stat()
       if (size !== length_bytes) throw new ChunkLengthMismatchError(chunk_id, length_bytes, size)
-      let filled = 0
-      while (filled < size) {
-        const { bytesRead } = await file.read(target, filled, size - filled)
-        if (bytesRead === 0) throw new ChunkLengthMismatchError(chunk_id, length_bytes, filled)
-        filled += bytesRead
-      }
+      const filled = await fillFrom(file, target)
+      if (filled !== size) throw new ChunkLengthMismatchError(chunk_id, length_bytes, filled)
     } finally {
       await file.close()
     }
-    const hash = new ContentHash()
-    await hashInSlices([hash, ...alsoInto], target, signal)
-    const found = hash.contentId()
+    const found = await contentIdOfChunk(target, signal)
     if (found !== chunk_hash) throw new ChunkHashMismatchError(chunk_id, found)
+  }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_RDONLY)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
   }
 }
 

@@ -7,12 +7,11 @@
  * collector took a chunk. All processes and the file system must have about the same clock.
  */
 
-import { setTimeout } from 'node:timers/promises'
-
 import type { ChunkId } from '../schema/index.js'
 import { touch } from './chunk-files.js'
-import { MAX_WRITES_IN_FLIGHT } from './constants.js'
+import { MAX_CHUNKS_IN_FLIGHT } from './constants.js'
 import { UnknownChunkError } from './errors.js'
+import { onceGivenBack, WRITER_PATIENCE_MS } from './give-back.js'
 import { inParallel } from './in-parallel.js'
 import type { StoreLayout } from './layout.js'
 
@@ -70,14 +69,10 @@ export class ChunkGuard {
   }
 
   async #renew(): Promise<void> {
-    await inParallel(this.#ids, MAX_WRITES_IN_FLIGHT, async (id) => {
+    await inParallel(this.#ids, MAX_CHUNKS_IN_FLIGHT, async (id) => {
       const path = this.#layout.chunk(id)
-      // A collector that took a chunk just before we made it young is giving it back.
-      for (const waitMs of [10, 100, 1000]) {
-        if (await touch(path)) return
-        await setTimeout(waitMs)
-      }
-      if (!(await touch(path))) throw new UnknownChunkError(id)
+      const touched = async () => (await touch(path)) || undefined
+      if (!(await onceGivenBack(WRITER_PATIENCE_MS, touched))) throw new UnknownChunkError(id)
     })
   }
 }

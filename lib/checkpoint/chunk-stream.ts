@@ -1,155 +1,114 @@
-/** Cuts a stream of bytes into chunks and hashes them, in the memory of a few chunks (spec section 9.2). */
+/** Hashes the chunks of an artifact and hands each on, several at a time (spec section 9.2). */
 
 import type { ArtifactDescriptor, ChunkDescriptor, ChunkingScheme } from '../schema/index.js'
-import { describe } from '../schema/describe.js'
-import { untilAborted, type OperationOptions } from './abort.js'
-import { checkChunkCount, chunkingScheme } from './chunking.js'
-import { CHUNK_BUFFER_BYTES, HASH_SLICE_BYTES, MAX_WRITES_IN_FLIGHT } from './constants.js'
-import { makeDescriptor, type ArtifactBuildSpec, type ArtifactContent } from './descriptor.js'
-import { InvalidSourceError } from './errors.js'
-import { ContentHash, hashInSlices } from './hashing.js'
-
-/**
- * Bytes to store: all at once, or piece by piece as a Node `Readable`, a web stream or a generator gives them.
- * A piece must not change until the next one is asked for; bytes given at once, until the operation ends.
- */
-export type ArtifactSource = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+import type { OperationOptions } from './abort.js'
+import { checkChunkCount } from './chunking.js'
+import type { ChunkFeed } from './chunk-feed.js'
+import { MAX_CHUNKS_IN_FLIGHT } from './constants.js'
+import type { ArtifactContent } from './descriptor.js'
+import {
+  ArtifactLengthMismatchError,
+  ArtifactRootHashMismatchError,
+  ChunkHashMismatchError,
+  ChunkLengthMismatchError,
+} from './errors.js'
+import { ContentHash, contentIdOfChunk } from './hashing.js'
+import { InFlight } from './in-parallel.js'
 
 /** Takes one chunk; the bytes are lent until the promise settles. */
 export type ChunkSink = (chunk: ChunkDescriptor, bytes: Uint8Array) => Promise<void>
 
 /**
- * The descriptor of bytes, without storing them.
- *
- * @throws InvalidChunkSizeError, InvalidSourceError, ConfigError for a bad spec, AbortError, what the source throws
+ * Reads a feed to its end and hands every chunk to `sink`. The root hash is taken here, in order; the hashes of the
+ * chunks, and what the sink does, run beside it. When anything fails, the chunks under way are waited for first.
  */
-export async function buildArtifactDescriptor(
-  spec: ArtifactBuildSpec,
-  source: ArtifactSource,
-  chunking: ChunkingScheme = chunkingScheme(),
-  options: OperationOptions = {},
-): Promise<ArtifactDescriptor> {
-  // A bad spec shows before the source is read.
-  makeDescriptor(spec)
-  return makeDescriptor(spec, await cutIntoChunks(source, chunking, undefined, options))
-}
-
-/**
- * Reads a source to its end and hands every chunk to `sink`, several at a time. When anything fails, the chunks
- * under way are waited for first.
- */
-export async function cutIntoChunks(
-  source: ArtifactSource,
+export async function hashChunks(
+  feed: ChunkFeed,
   chunking: ChunkingScheme,
-  sink?: ChunkSink,
-  { signal }: OperationOptions = {},
+  sink: ChunkSink | undefined,
+  { signal }: OperationOptions,
 ): Promise<ArtifactContent> {
-  const size = chunkingScheme(chunking.chunk_size_bytes).chunk_size_bytes
-  const buffers = new ChunkBuffers(size)
   const chunks: ChunkDescriptor[] = []
   const rootHash = new ContentHash()
   let total = 0
-  let chunkHash = new ContentHash()
-  let buffer: Uint8Array | undefined
-  let filled = 0
-  let hashed = 0
-
-  const hashNew = async (filledBuffer: Uint8Array) => {
-    await hashInSlices([chunkHash, rootHash], filledBuffer.subarray(hashed, filled), signal)
-    hashed = filled
-  }
-  const finishChunk = async (filledBuffer: Uint8Array) => {
-    await hashNew(filledBuffer)
-    const hash: string = chunkHash.contentId()
-    const chunk = {
-      chunk_id: hash,
-      offset_bytes: total - filled,
-      length_bytes: filled,
-      chunk_hash: hash,
-    }
-    chunks.push(chunk)
+  await forEachChunk(feed, rootHash, signal, (bytes) => {
+    const index = chunks.length
+    const place = { offset_bytes: total, length_bytes: bytes.byteLength }
+    total += bytes.byteLength
+    // Takes its place now, for the order; its hash follows.
+    chunks.push({ chunk_id: '', ...place, chunk_hash: '' })
     checkChunkCount(chunks.length, chunking)
-    buffers.lend(filledBuffer, filled, (bytes) => sink?.(chunk, bytes) ?? Promise.resolve())
-    chunkHash = new ContentHash()
-    buffer = undefined
-    filled = 0
-    hashed = 0
-  }
-
-  try {
-    const pieces = source instanceof Uint8Array ? [source] : source
-    for await (const piece of untilAborted<unknown>(pieces, signal, 'read an artifact')) {
-      if (!(piece instanceof Uint8Array)) {
-        throw new InvalidSourceError(
-          `Cannot store ${describe(piece)} as bytes; give a stream of Uint8Array`,
-        )
-      }
-      for (let at = 0; at < piece.byteLength;) {
-        buffer ??= await buffers.take()
-        const length = Math.min(piece.byteLength - at, size - filled, HASH_SLICE_BYTES)
-        buffer.set(piece.subarray(at, at + length), filled)
-        at += length
-        filled += length
-        total += length
-        if (filled === size) await finishChunk(buffer)
-        else if (filled - hashed >= HASH_SLICE_BYTES) await hashNew(buffer)
-      }
+    return async (hash) => {
+      const chunk = { chunk_id: hash, ...place, chunk_hash: hash }
+      chunks[index] = chunk
+      await sink?.(chunk, bytes)
     }
-    if (buffer !== undefined) await finishChunk(buffer)
-  } finally {
-    await buffers.settle()
-  }
-  buffers.throwIfFailed()
+  })
   return { bytes_len: total, chunks, root_hash: rootHash.contentId() }
 }
 
-/** A few buffers of one chunk each: filled, lent to a sink, and used again. */
-class ChunkBuffers {
-  readonly #size: number
-  readonly #free: Uint8Array[] = []
-  readonly #lent = new Set<Promise<void>>()
-  #allowed: number
-  #failure: { readonly error: unknown } | undefined
-
-  constructor(size: number) {
-    this.#size = size
-    this.#allowed = Math.min(
-      Math.max(Math.floor(CHUNK_BUFFER_BYTES / size), 2),
-      MAX_WRITES_IN_FLIGHT + 1,
-    )
-  }
-
-  /** Waits for a free buffer. Throws when a sink has failed. */
-  async take(): Promise<Uint8Array> {
-    this.throwIfFailed()
-    if (this.#free.length === 0 && this.#allowed > 0) {
-      this.#allowed--
-      return Buffer.allocUnsafeSlow(this.#size)
+/**
+ * Throws unless a feed, which is cut as the descriptor says, has the bytes that the descriptor says.
+ *
+ * @throws ArtifactLengthMismatchError, ChunkHashMismatchError, ArtifactRootHashMismatchError
+ */
+export async function checkChunks(
+  feed: ChunkFeed,
+  descriptor: ArtifactDescriptor,
+  { signal }: OperationOptions,
+): Promise<void> {
+  const rootHash = new ContentHash()
+  const chunks = descriptor.chunks.values()
+  let total = 0
+  await forEachChunk(feed, rootHash, signal, (bytes) => {
+    total += bytes.byteLength
+    const chunk = chunks.next().value
+    return (hash) => {
+      if (chunk !== undefined) checkChunk(chunk, bytes, hash)
     }
-    if (this.#free.length === 0) await Promise.race(this.#lent)
-    this.throwIfFailed()
-    const buffer = this.#free.pop()
-    if (buffer === undefined) throw new Error('a chunk buffer was lent and not returned')
-    return buffer
-  }
+  })
+  const { artifact_id, bytes_len } = descriptor
+  if (total !== bytes_len) throw new ArtifactLengthMismatchError(artifact_id, bytes_len, total)
+  checkRoot(descriptor, rootHash.contentId())
+}
 
-  lend(buffer: Uint8Array, length: number, use: (bytes: Uint8Array) => Promise<void>): void {
-    const lent = use(buffer.subarray(0, length))
-      .catch((error: unknown) => {
-        this.#failure ??= { error }
+/** Throws when a chunk's bytes are not those that its descriptor says. */
+export function checkChunk(chunk: ChunkDescriptor, bytes: Uint8Array, hash: string): void {
+  const { chunk_id, length_bytes, chunk_hash } = chunk
+  if (bytes.byteLength !== length_bytes) {
+    throw new ChunkLengthMismatchError(chunk_id, length_bytes, bytes.byteLength)
+  }
+  if (hash !== chunk_hash) throw new ChunkHashMismatchError(chunk_id, hash)
+}
+
+/** Throws when the bytes of an artifact do not have the root hash that its descriptor says. */
+export function checkRoot({ artifact_id, root_hash }: ArtifactDescriptor, found: string): void {
+  if (found !== root_hash) throw new ArtifactRootHashMismatchError(artifact_id, root_hash, found)
+}
+
+/** `begin` is called for each chunk in order; what it returns, as soon as the chunk's hash is known. */
+async function forEachChunk(
+  feed: ChunkFeed,
+  rootHash: ContentHash,
+  signal: AbortSignal | undefined,
+  begin: (bytes: Uint8Array) => (hash: string) => Promise<void> | void,
+): Promise<void> {
+  const inFlight = new InFlight(MAX_CHUNKS_IN_FLIGHT)
+  try {
+    for await (const { bytes, giveBack } of feed) {
+      const use = begin(bytes)
+      await inFlight.room()
+      const hashed = rootHash.update(bytes, signal)
+      inFlight.start(async () => {
+        const used = contentIdOfChunk(bytes, signal).then(use)
+        const ended = await Promise.allSettled([hashed, used])
+        giveBack(bytes.buffer)
+        for (const one of ended) if (one.status === 'rejected') throw one.reason
       })
-      .then(() => {
-        this.#lent.delete(lent)
-        this.#free.push(buffer)
-      })
-    this.#lent.add(lent)
+      await hashed
+    }
+  } finally {
+    await inFlight.settle()
   }
-
-  async settle(): Promise<void> {
-    await Promise.all(this.#lent)
-  }
-
-  throwIfFailed(): void {
-    if (this.#failure !== undefined) throw this.#failure.error
-  }
+  await inFlight.finish()
 }

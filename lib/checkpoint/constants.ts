@@ -15,14 +15,32 @@ export const MAX_CHUNK_COUNT = 131_072
 /** Longest id that is used for a file, in bytes of UTF-8. Ids from a peer could have any length. */
 export const MAX_ID_BYTES = 4096
 
-/** Bytes that are hashed in one go: some 0.3 ms for two hashes, then the event loop runs. */
+/**
+ * Longest artifact, or chunk, that is hashed, stored and loaded on the thread that asks for it, in bytes; longer
+ * ones go to a thread of their own. Hashing so much takes half a millisecond, starting that thread forty.
+ */
+export const IN_PLACE_MAX_BYTES = 1024 * 1024
+
+/** Chunk size below which a stream stays on the thread that reads it: a hop would cost more than the hash. */
+export const HOP_MIN_BYTES = 64 * 1024
+
+/** Bytes that are hashed in one go: some 0.1 ms, then the event loop runs. */
 export const HASH_SLICE_BYTES = 128 * 1024
 
-/** Bytes that are read from a file in one go. */
+/** Shortest chunk that is hashed on Node's thread pool, in bytes: handing it over takes some 0.05 ms. */
+export const POOL_HASH_MIN_BYTES = 128 * 1024
+
+/** Longest chunk that is hashed on Node's thread pool, in bytes: the pool works on a copy. */
+export const POOL_HASH_MAX_BYTES = 8 * 1024 * 1024
+
+/** Bytes of a stream that are copied in one go, some 0.3 ms, then the event loop runs. */
+export const COPY_SLICE_BYTES = 1024 * 1024
+
+/** Bytes that are read from a file in one go to be compared. */
 export const READ_BUFFER_BYTES = 256 * 1024
 
-/** Chunks that are written at one time; they wait for the disk together. */
-export const MAX_WRITES_IN_FLIGHT = 4
+/** Chunks that are written, or read, at one time; they wait for the disk together. */
+export const MAX_CHUNKS_IN_FLIGHT = 4
 
 /** Memory for the chunks of one artifact that are being filled and written; at least two have room. */
 export const CHUNK_BUFFER_BYTES = 16 * 1024 * 1024

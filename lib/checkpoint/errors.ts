@@ -327,3 +327,20 @@ export class CheckpointIoError extends CheckpointError {
     super(`i/o error: cannot ${action}: ${message ?? String(cause)}${remedy}`, { cause })
   }
 }
+
+/**
+ * The thread that stores and loads large artifacts ended in the middle of a call, for want of memory for instance.
+ * What was not complete is not visible. The next call starts another thread. `cause` is what it died of, if known.
+ */
+export class StoreThreadError extends CheckpointError {
+  readonly code = 'ERR_CHECKPOINT_THREAD'
+
+  constructor(exitCode: number, options?: ErrorOptions) {
+    const { cause } = options ?? {}
+    const why = cause instanceof Error ? cause.message : `it left with code ${exitCode}`
+    super(
+      `the thread that stores and loads artifacts ended in the middle of a call: ${why}; call again`,
+      options,
+    )
+  }
+}

@@ -1,7 +1,7 @@
 /** Reading the files of a store, with typed errors. */
 
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises'
 
 import { ConfigError, TorchbedError } from '../errors.js'
 import { MAX_JSON_BYTES, type Codec } from '../schema/index.js'
@@ -70,6 +70,17 @@ export async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
   } finally {
     await file.close()
   }
+}
+
+/** Reads on until `target` is full or the file ends; resolves to the number of bytes read. */
+export async function fillFrom(file: FileHandle, target: Uint8Array): Promise<number> {
+  let filled = 0
+  while (filled < target.byteLength) {
+    const { bytesRead } = await file.read(target, filled, target.byteLength - filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return filled
 }
 
 /** Whether a file holds exactly these bytes. */

@@ -13,9 +13,10 @@ import {
 } from '../schema/index.js'
 import type { OperationOptions } from './abort.js'
 import { ArtifactReader } from './artifact-reader.js'
-import { ArtifactWriter, type StoreArtifactOptions } from './artifact-writer.js'
+import { ArtifactWork } from './artifact-work.js'
+import type { StoreArtifactOptions } from './artifact-writer.js'
+import type { ArtifactSource } from './chunk-feed.js'
 import { ChunkFiles, type Durability } from './chunk-files.js'
-import type { ArtifactSource } from './chunk-stream.js'
 import { chunkingScheme } from './chunking.js'
 import { CHUNK_GRACE_MS } from './constants.js'
 import { checkArtifactDescriptor, type ArtifactBuildSpec } from './descriptor.js'
@@ -26,12 +27,13 @@ import {
   UnknownArtifactError,
   UnknownChunkError,
 } from './errors.js'
-import { makeFolders, readPieces, withIo } from './files.js'
+import { makeFolders, withIo } from './files.js'
 import { collectGarbage, type GarbageCollectionReport } from './garbage-collection.js'
 import { StoreLayout } from './layout.js'
 import { PinFolder } from './pin-folder.js'
 import type { RecordFolder, StoredRecord } from './record-folder.js'
 import { headFolder, manifestFolder, receiptFolder } from './record-kinds.js'
+import type { StoreSettings } from './tasks.js'
 
 /** How a store behaves. */
 export interface StoreOptions {
@@ -45,6 +47,16 @@ export interface StoreOptions {
   readonly chunkGraceMs?: number
 }
 
+/** How bytes that are at hand are stored. */
+export interface StoreArtifactBytesOptions extends StoreArtifactOptions {
+  /**
+   * Gives the memory of the bytes away: their ArrayBuffer is detached at once, as with `postMessage`, and freed when
+   * the artifact is stored, or could not be. Saves the copy, and lets nobody change the bytes meanwhile. Default
+   * false.
+   */
+  readonly transfer?: boolean | undefined
+}
+
 /** How completeness is established. */
 export interface CompletenessOptions extends OperationOptions {
   /** Reads everything and checks all hashes, instead of the sizes of the files only. Default false. */
@@ -55,8 +67,9 @@ export interface CompletenessOptions extends OperationOptions {
  * Artifacts in chunks, their manifests, pins, heads and receipts, below one folder. Files, names and ids are
  * those of the reference (spec sections 7.4, 9.1 and 9.2): either side reads what the other wrote.
  *
- * **Memory** stays flat: an artifact passes through a few chunks' worth of buffers. **The event loop** runs
- * between slices of 128 KiB while hashing.
+ * **Memory** stays flat: an artifact passes through a few chunks' worth of buffers. **The event loop** is not kept
+ * waiting: artifacts and chunks of more than 1 MiB are hashed, read and written on a thread that all stores share,
+ * smaller ones in slices of 128 KiB. What a stream gives is copied into buffers of one chunk for that thread.
  *
  * **Several writers**, in one or many processes, may store the same things at the same time. A chunk that is
  * there already is compared with the new bytes, not hashed; a corrupt one is replaced.
@@ -89,8 +102,8 @@ export class FsArtifactStore {
   readonly #receipts: RecordFolder<ContributionReceipt>
   readonly #pins: PinFolder
   readonly #reader: ArtifactReader
-  readonly #writer: ArtifactWriter
-  readonly #chunkGraceMs: number
+  readonly #work = new ArtifactWork()
+  readonly #settings: StoreSettings
 
   /** @param root the folder; it is made when something is stored */
   constructor(root: string, options: StoreOptions = {}) {
@@ -105,15 +118,8 @@ export class FsArtifactStore {
     this.#heads = headFolder(layout, durability)
     this.#receipts = receiptFolder(layout, durability)
     this.#pins = new PinFolder(layout.pinsFolder, durability)
-    this.#chunkGraceMs = chunkGraceMs
     this.#reader = new ArtifactReader(this.#chunks, durability)
-    this.#writer = new ArtifactWriter({
-      layout,
-      chunks: this.#chunks,
-      manifests: this.#manifests,
-      pins: this.#pins,
-      chunkGraceMs,
-    })
+    this.#settings = { root: layout.root, durability, chunkGraceMs }
   }
 
   /** Absolute path of the store's folder. */
@@ -180,11 +186,12 @@ export class FsArtifactStore {
   ): Promise<boolean> {
     try {
       const descriptor = await this.loadManifest(id)
-      await withIo(`look at the chunks of artifact ${descriptor.artifact_id}`, () =>
-        verify
-          ? this.#reader.verify(descriptor, { signal })
-          : this.#reader.requireChunks(descriptor, { signal }),
-      )
+      if (verify) await this.#work.verify(this.#settings, descriptor, { signal })
+      else {
+        await withIo(`look at the chunks of artifact ${descriptor.artifact_id}`, () =>
+          this.#reader.requireChunks(descriptor, { signal }),
+        )
+      }
       return true
     } catch (error) {
       if (SIGNS_OF_INCOMPLETENESS.some((type) => error instanceof type)) return false
@@ -262,7 +269,7 @@ export class FsArtifactStore {
     bytes: Uint8Array,
     options: OperationOptions = {},
   ): Promise<string> {
-    await this.#writer.storeChunk(chunk, bytes, options)
+    await this.#work.storeChunk(this.#settings, chunk, bytes, options)
     return this.chunkPath(chunk.chunk_id)
   }
 
@@ -274,8 +281,8 @@ export class FsArtifactStore {
   async loadChunkBytes(
     chunk: ChunkDescriptor,
     options: OperationOptions = {},
-  ): Promise<Uint8Array> {
-    return this.#reader.chunkBytes(chunk, options)
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#work.loadChunk(this.#settings, chunk, options)
   }
 
   // --- artifacts ---------------------------------------------------------------------------------------------
@@ -294,17 +301,34 @@ export class FsArtifactStore {
     chunking: ChunkingScheme = chunkingScheme(),
     options: StoreArtifactOptions = {},
   ): Promise<ArtifactDescriptor> {
-    return this.#writer.storeStream(spec, source, chunking, options)
+    return this.#work.store(this.#settings, spec, source, chunking, options)
   }
 
   /** Stores a file as an artifact; as {@link storeArtifactReader}. */
   async storeArtifactFile(
     spec: ArtifactBuildSpec,
     path: string,
-    chunking?: ChunkingScheme,
-    options?: StoreArtifactOptions,
+    chunking: ChunkingScheme = chunkingScheme(),
+    options: StoreArtifactOptions = {},
   ): Promise<ArtifactDescriptor> {
-    return this.storeArtifactReader(spec, readPieces(path), chunking, options)
+    return this.#work.storeFile(this.#settings, spec, path, chunking, options)
+  }
+
+  /**
+   * Stores bytes as an artifact; as {@link storeArtifactReader}. The bytes must not change meanwhile, or are given
+   * away with `transfer: true`.
+   *
+   * @throws InvalidSourceError when memory cannot be given away: shared, detached already, or pooled by Node
+   */
+  async storeArtifactBytes(
+    spec: ArtifactBuildSpec,
+    bytes: Uint8Array,
+    chunking: ChunkingScheme = chunkingScheme(),
+    { transfer = false, ...options }: StoreArtifactBytesOptions = {},
+  ): Promise<ArtifactDescriptor> {
+    return transfer
+      ? this.#work.storeTransferred(this.#settings, spec, bytes, chunking, options)
+      : this.#work.store(this.#settings, spec, bytes, chunking, options)
   }
 
   /**
@@ -319,12 +343,12 @@ export class FsArtifactStore {
     bytes: Uint8Array,
     options: StoreArtifactOptions = {},
   ): Promise<void> {
-    await this.#writer.storePrebuilt(descriptor, bytes, options)
+    await this.#work.storePrebuilt(this.#settings, descriptor, bytes, options)
   }
 
   /**
-   * Loads and verifies a whole artifact, into an ArrayBuffer of its own. It is allocated once all chunks are known
-   * to be there.
+   * Loads and verifies a whole artifact, into an ArrayBuffer of its own, exactly as long, which may be transferred.
+   * It is allocated once all chunks are known to be there.
    *
    * @throws InvalidDescriptorError, UnknownChunkError, ChunkLengthMismatchError, ChunkHashMismatchError,
    *   ArtifactRootHashMismatchError; ArtifactLengthMismatchError when it is too long for one ArrayBuffer
@@ -332,8 +356,8 @@ export class FsArtifactStore {
   async materializeArtifactBytes(
     descriptor: ArtifactDescriptor,
     options: OperationOptions = {},
-  ): Promise<Uint8Array> {
-    return this.#reader.bytes(descriptor, options)
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#work.load(this.#settings, descriptor, options)
   }
 
   /**
@@ -347,7 +371,7 @@ export class FsArtifactStore {
     path: string,
     options: OperationOptions = {},
   ): Promise<string> {
-    await this.#reader.file(descriptor, path, options)
+    await this.#work.writeFile(this.#settings, descriptor, path, options)
     return path
   }
 
@@ -391,7 +415,7 @@ export class FsArtifactStore {
    */
   async garbageCollect(options: OperationOptions = {}): Promise<GarbageCollectionReport> {
     return withIo(`collect garbage in ${JSON.stringify(this.root)}`, () =>
-      collectGarbage(this.#layout, this.#chunkGraceMs, options),
+      collectGarbage(this.#layout, this.#settings.chunkGraceMs, options),
     )
   }
 }

@@ -1,18 +1,27 @@
 /** Hashing large bytes without keeping the event loop waiting. */
 
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, webcrypto, type Hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 
 import { contentIdFromDigest, type ContentId } from '../schema/index.js'
 import { throwIfAborted } from './abort.js'
-import { HASH_SLICE_BYTES } from './constants.js'
+import { HASH_SLICE_BYTES, POOL_HASH_MAX_BYTES, POOL_HASH_MIN_BYTES } from './constants.js'
 
-/** A hash that is fed piece by piece; `contentId` ends it. */
+/** A hash that is fed piece by piece on this thread; `contentId` ends it. */
 export class ContentHash {
   readonly #hash: Hash = createHash('sha256')
 
-  update(bytes: Uint8Array): void {
-    this.#hash.update(bytes)
+  /**
+   * Takes bytes, slice by slice; between slices the event loop runs. The bytes must not change meanwhile.
+   *
+   * @throws AbortError when the signal fires first
+   */
+  async update(bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    for (let at = 0; at < bytes.byteLength; at += HASH_SLICE_BYTES) {
+      await setImmediate()
+      throwIfAborted(signal, 'hash an artifact')
+      this.#hash.update(bytes.subarray(at, at + HASH_SLICE_BYTES))
+    }
   }
 
   contentId(): ContentId {
@@ -21,20 +30,20 @@ export class ContentHash {
 }
 
 /**
- * Feeds bytes to one or several hashes, slice by slice; between slices the event loop runs.
- * The bytes must not change meanwhile.
+ * The content id of one chunk. Where it pays, it is hashed on Node's thread pool, beside what this thread does.
  *
  * @throws AbortError when the signal fires first
  */
-export async function hashInSlices(
-  hashes: readonly ContentHash[],
+export async function contentIdOfChunk(
   bytes: Uint8Array,
   signal?: AbortSignal,
-): Promise<void> {
-  for (let at = 0; at < bytes.byteLength; at += HASH_SLICE_BYTES) {
-    await setImmediate()
-    throwIfAborted(signal, 'hash an artifact')
-    const slice = bytes.subarray(at, at + HASH_SLICE_BYTES)
-    for (const hash of hashes) hash.update(slice)
+): Promise<ContentId> {
+  const { byteLength } = bytes
+  if (byteLength >= POOL_HASH_MIN_BYTES && byteLength <= POOL_HASH_MAX_BYTES) {
+    throwIfAborted(signal, 'hash a chunk')
+    return contentIdFromDigest(new Uint8Array(await webcrypto.subtle.digest('SHA-256', bytes)))
   }
+  const hash = new ContentHash()
+  await hash.update(bytes, signal)
+  return hash.contentId()
 }

@@ -1,5 +1,50 @@
 /** Doing the same for many items, a few at a time. */
 
+/** Work under way, at most `limit` pieces at one time. */
+export class InFlight {
+  readonly #limit: number
+  readonly #running = new Set<Promise<void>>()
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** Waits until there is room for one more. Throws the first error of what was started before. */
+  async room(): Promise<void> {
+    while (this.#running.size >= this.#limit && this.#failure === undefined) {
+      await Promise.race(this.#running)
+    }
+    this.#throwIfFailed()
+  }
+
+  start(work: () => Promise<void>): void {
+    const running = work()
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+      .then(() => {
+        this.#running.delete(running)
+      })
+    this.#running.add(running)
+  }
+
+  /** Waits for all that was started, whatever becomes of it. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#running)
+  }
+
+  /** Waits for all that was started. Throws the first error. */
+  async finish(): Promise<void> {
+    await this.settle()
+    this.#throwIfFailed()
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+}
+
 /**
  * Runs `use` for every item, at most `limit` at one time, in order of their start. When one fails, no further one
  * is started, those under way are waited for, and the first error is thrown.
@@ -9,19 +54,45 @@ export async function inParallel<T>(
   limit: number,
   use: (item: T) => Promise<void>,
 ): Promise<void> {
-  let failure: { readonly error: unknown } | undefined
-  const iterator = items[Symbol.iterator]()
-  const work = async () => {
-    while (failure === undefined) {
-      const next = iterator.next()
-      if (next.done === true) return
-      try {
-        await use(next.value)
-      } catch (error) {
-        failure ??= { error }
-      }
+  const inFlight = new InFlight(limit)
+  try {
+    for (const item of items) {
+      await inFlight.room()
+      inFlight.start(() => use(item))
     }
+  } finally {
+    await inFlight.settle()
   }
-  await Promise.all(Array.from({ length: limit }, work))
-  if (failure !== undefined) throw failure.error
+  await inFlight.finish()
+}
+
+/**
+ * Gives what `make` makes of each item, in the order of the items. At most `limit` are being made, or in the hands
+ * of the caller, at one time. When one fails, or the caller stops, those under way are waited for.
+ */
+export async function* inOrder<T, R>(
+  items: readonly T[],
+  limit: number,
+  make: (item: T, index: number) => Promise<R>,
+): AsyncGenerator<R> {
+  const ahead: Promise<R>[] = []
+  const rest = items.entries()
+  const startNext = () => {
+    const next = rest.next()
+    if (next.done === true) return
+    const [index, item] = next.value
+    const made = make(item, index)
+    // Its error is thrown in its turn; until then it must not count as unhandled.
+    made.catch(() => undefined)
+    ahead.push(made)
+  }
+  try {
+    for (let count = 0; count < limit; count++) startNext()
+    for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) {
+      yield await next
+      startNext()
+    }
+  } finally {
+    await Promise.allSettled(ahead)
+  }
 }

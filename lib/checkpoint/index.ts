@@ -9,6 +9,7 @@ export {
   AggregateStats,
   type AggregateArtifact,
 } from './aggregate.js'
+export { buildArtifactDescriptor } from './artifact-work.js'
 export type { StoreArtifactOptions } from './artifact-writer.js'
 export {
   CheckpointCatalog,
@@ -18,7 +19,7 @@ export {
   type SyncRequest,
 } from './catalog.js'
 export type { Durability } from './chunk-files.js'
-export { buildArtifactDescriptor, type ArtifactSource } from './chunk-stream.js'
+export type { ArtifactSource } from './chunk-feed.js'
 export { chunkingScheme } from './chunking.js'
 export {
   CHUNK_GRACE_MS,
@@ -37,6 +38,7 @@ export * from './errors.js'
 export {
   FsArtifactStore,
   type CompletenessOptions,
+  type StoreArtifactBytesOptions,
   type StoreOptions,
 } from './fs-artifact-store.js'
 export type { GarbageCollectionReport } from './garbage-collection.js'

@@ -1,3 +1,4 @@
+import { freeMemory } from '../checkpoint/artifact-work.js'
 import type { FsArtifactStore } from '../checkpoint/index.js'
 import {
   localUpstreamRoot,
@@ -380,7 +381,8 @@ export class TorchProject implements AsyncDisposable {
   /**
    * Loads an artifact out of a store into the model. Every chunk and the root hash are verified first;
    * the artifact's model schema must be the config's, where it names one. In this process the bytes are
-   * read into memory that Python then views; a workload with path hooks alone gets a temporary file.
+   * read and verified on another thread, into memory that Python views and that is freed afterwards; a
+   * workload with path hooks alone gets a temporary file.
    */
   async loadModelArtifact(
     model: ModelHandle,
@@ -393,9 +395,14 @@ export class TorchProject implements AsyncDisposable {
       throw new RevisionMismatchError('model_schema_hash', descriptor.model_schema_hash, own)
     }
     if (await this.#inMemory('load')) {
-      const bytes = await store.materializeArtifactBytes(descriptor, options)
-      const artifact = LentBuffer.transfer(bytes.buffer as ArrayBuffer)
-      await this.#calls.loadModelMemory(model, artifact, options)
+      const { buffer } = await store.materializeArtifactBytes(descriptor, options)
+      const artifact = LentBuffer.transfer(buffer)
+      try {
+        await this.#calls.loadModelMemory(model, artifact, options)
+      } finally {
+        // Not what Python has kept: that stays on loan.
+        if (!artifact.onLoan) freeMemory(artifact.take())
+      }
       return model
     }
     return withArtifactFile(async (path) => {
@@ -406,7 +413,8 @@ export class TorchProject implements AsyncDisposable {
 
   /**
    * Writes the model as an artifact into a store and returns its descriptor. In this process Python fills
-   * memory that is then cut into chunks; a workload with path hooks alone writes a temporary file.
+   * memory that another thread then cuts into chunks and frees; a workload with path hooks alone writes a
+   * temporary file.
    */
   async materializeModelArtifact(
     model: ModelHandle,
@@ -422,9 +430,10 @@ export class TorchProject implements AsyncDisposable {
       record_format: config.artifact_record_format,
     }
     if (await this.#inMemory('materialize')) {
-      const artifact = await this.#calls.materializeModelMemory(model, options)
-      const bytes = new Uint8Array(artifact.take())
-      return store.storeArtifactReader(spec, [bytes], config.artifact_chunking, options)
+      const memory = await this.#calls.materializeModelMemory(model, options)
+      const { artifact_chunking: chunking } = config
+      const bytes = new Uint8Array(memory.take())
+      return store.storeArtifactBytes(spec, bytes, chunking, { ...options, transfer: true })
     }
     return withArtifactFile(async (path) => {
       await this.materializeModelArtifactFile(model, path, options)

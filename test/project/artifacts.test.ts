@@ -4,9 +4,11 @@ import { readdirSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   AbortError,
   ChunkHashMismatchError,
+  chunkingScheme,
   ConfigError,
   contentId,
   FsArtifactStore,
@@ -15,6 +17,7 @@ import {
   TorchProject,
   UnknownChunkError,
 } from '../../lib/index.js'
+import { withTorch, workloadRoot } from '../support/workloads.js'
 import { batch, openScripted, scripted, seen, type Hooks } from './support.js'
 
 /** An artifact of many chunks: the file is as long as asked. */
@@ -23,6 +26,7 @@ const writing = (bytes: number): Hooks => ({
 })
 
 const artifact = { kind: 'FullHead', head_id: 'head-1' } as const
+const torchIt = withTorch ? it : it.skip
 const schema = { model_schema_hash: 'schema' }
 
 describe('an artifact', () => {
@@ -237,4 +241,36 @@ describe('an artifact', () => {
     const descriptor = await project.materializeModelArtifact(model, artifact, store)
     await assert.rejects(project.loadModelArtifact(model, descriptor, store, soon()), AbortError)
   })
+
+  torchIt(
+    'goes through lent memory, which is freed as soon as it is stored or loaded',
+    async () => {
+      const modelBytes = 96_000_000
+      await using project = await TorchProject.open({
+        runtime: {
+          workload_factory: 'exchanging:create_workload',
+          module_search_roots: [workloadRoot],
+          workload_config: { width: modelBytes / 12 },
+        },
+        ...schema,
+        artifact_chunking: chunkingScheme(),
+      })
+      await using trained = await project.initModel()
+      await using fresh = await project.initModel()
+      const before = process.memoryUsage.rss()
+      // Another thread frees it, within milliseconds; a garbage collector would take many seconds.
+      const assertFreed = async (after: string) => {
+        const kept = () => process.memoryUsage.rss() - before
+        for (let wait = 0; wait < 50 && kept() > modelBytes / 2; wait++) await sleep(20)
+        assert.ok(kept() < modelBytes / 2, `${kept()} bytes are kept after a ${after}`)
+      }
+      const descriptor = await project.materializeModelArtifact(trained, artifact, store)
+      await assertFreed('publish')
+      await project.loadModelArtifact(fresh, descriptor, store)
+      await assertFreed('load')
+      const checksum = async (model: typeof fresh) =>
+        (await project.evaluate(model, 'Test')).metrics
+      assert.deepEqual(await checksum(fresh), await checksum(trained))
+    },
+  )
 })

@@ -1,0 +1,26 @@
+/**
+ * The parts of `npm run test:full`, in the order in which they run.
+ *
+ * A part exports `run(options)`. It is given
+ * - `quick`: whether a short run is asked for
+ * - `nodes`: `[{ major, path, isOwn }]`, the Node.js versions to run on; `isOwn` is the one that runs this
+ * - `cell`: null, or a name with `*` for any run of characters: only such cells are run (`isAsked` tells)
+ * - `times`: null, or how often each cell is run
+ * - `delay`: null, or a number in milliseconds that a part may understand
+ *
+ * and answers `{ cells, failures: [{ name, details, repeat }] }`: how many cells it ran, and for each failure its
+ * name, the whole story, and the command that repeats it alone.
+ */
+export const PARTS = {
+  exit: {
+    what: 'how a process ends, in every state and in every way',
+    load: () => import('./exit.mjs'),
+  },
+}
+
+/** Whether a cell is among those that `--cell` asks for. */
+export function isAsked(name, cell) {
+  if (cell === null) return true
+  const pattern = cell.split('*').map((text) => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${pattern.join('.*')}$`).test(name)
+}
