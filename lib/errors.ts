@@ -171,6 +171,45 @@ export class BuffersRetainedError extends TorchbedError {
 /** The call was cancelled through its `AbortSignal`. `cause` is the signal's reason. */
 export class AbortError extends TorchbedError {
   readonly code = 'ABORT_ERR'
+  /**
+   * Of a window of training: whether the hook had changed the model's tensors before it ended. The model is
+   * as usable as the hook left it. Undefined where it cannot be told.
+   */
+  readonly stateChanged: boolean | undefined
+
+  constructor(
+    message: string,
+    options?: ErrorOptions & { readonly stateChanged?: boolean | undefined },
+  ) {
+    super(message, options)
+    this.stateChanged = options?.stateChanged
+  }
+}
+
+/**
+ * The call's `timeoutMs` passed, and the call was cancelled. When it is inside one long call into C it
+ * cannot end yet: it is `overdue`, and until it returns other calls fail with {@link RuntimeBusyError}.
+ */
+export class DeadlineError extends TorchbedError {
+  readonly code = 'ERR_DEADLINE'
+  /** Whether Python was still in the call when this was thrown. */
+  readonly overdue: boolean
+  /** As of {@link AbortError}. Undefined while the call is overdue. */
+  readonly stateChanged: boolean | undefined
+
+  constructor(
+    message: string,
+    options: { readonly overdue: boolean; readonly stateChanged?: boolean | undefined },
+  ) {
+    super(message)
+    this.overdue = options.overdue
+    this.stateChanged = options.stateChanged
+  }
+}
+
+/** Python is still in a call whose deadline passed, and takes no other before that returns. */
+export class RuntimeBusyError extends TorchbedError {
+  readonly code = 'ERR_RUNTIME_BUSY'
 }
 
 /** The runtime, or the workload session, is closed or is shutting down. */

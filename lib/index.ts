@@ -29,9 +29,12 @@ export {
   type FindPythonOptions,
   type PythonInstallation,
 } from './runtime/find-python.js'
+export { ProgressStream, type Progress, type ProgressListener } from './runtime/progress.js'
 export type {
   CallOptions,
   PythonRuntime,
+  RuntimeState,
+  RuntimeStats,
   WorkloadSession,
   WorkloadSpec,
 } from './runtime/python-runtime.js'

@@ -5,3 +5,9 @@ def write(stream: int, text: str) -> None:
 
 def should_stop() -> bool:
     """Whether the running call was asked to stop. Any thread."""
+
+def progress(step: int, total: int | None, metrics: dict[str, bool | int | float | str]) -> None:
+    """Tell whoever listens to the running call. Any thread."""
+
+def count_models(number: int) -> None:
+    """Say how many models the open sessions hold together."""

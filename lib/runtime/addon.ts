@@ -2,11 +2,15 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { AddonError, RuntimeConflictError } from '../errors.js'
 import { packageRoot } from './package-root.js'
+import type { ProgressPieces } from './progress-hub.js'
 import type { PyValue } from './values.js'
 
 /** The bridge as native/bridge/bridge.cc exports it; one per environment, all over one interpreter. */
 export interface Bridge {
-  onOutput(listener: (pieces: OutputPieces) => void): void
+  listen(
+    onOutput: (pieces: OutputPieces) => void,
+    onProgress: (pieces: ProgressPieces) => void,
+  ): void
   start(options: {
     executable: string
     version: string
@@ -19,6 +23,7 @@ export interface Bridge {
     id: number,
     method: string,
     isUrgent: boolean,
+    wantsProgress: boolean,
     words: Uint32Array,
     wordCount: number,
     numbers: Float64Array,
@@ -27,6 +32,10 @@ export interface Bridge {
     objects: readonly unknown[],
   ): Promise<PyValue>
   cancel(id: number): void
+  /** True when it was running: nobody waits for it from now on, and until it returns Python is overdue. */
+  giveUp(id: number): boolean
+  isOverdue(): boolean
+  takeProgress(): ProgressPieces
   release(session: number, model: number): void
   /** The session is closed when this environment ends, unless it is disowned before. */
   ownSession(session: number): void
@@ -34,7 +43,21 @@ export interface Bridge {
   shutDown(graceMs: number, exitStatus: number): boolean
   endNow(exitStatus: number): void
   takeOutput(): OutputPieces
-  status(): { state: 'absent' | 'starting' | 'running' | 'failed'; executable: string }
+  status(): BridgeStatus
+}
+
+/** What Python in this process is doing. */
+export interface BridgeStatus {
+  readonly state: 'absent' | 'starting' | 'running' | 'failed'
+  readonly executable: string
+  readonly queued: number
+  /** Of the running call; empty when none runs. */
+  readonly method: string
+  readonly ageMs: number
+  readonly isOverdue: boolean
+  readonly models: number
+  readonly lentBuffers: number
+  readonly lentBytes: number
 }
 
 /** `[stream, text, stream, text, …]`; 1 is stdout, 2 is stderr. */
@@ -54,7 +77,7 @@ let bridge: Bridge | undefined
  * Throws {@link AddonError} when the addon is absent or does not load, {@link RuntimeConflictError}
  * when the process already runs another libpython.
  */
-export function loadBridge(libpython: string, onOutput: (pieces: OutputPieces) => void): Bridge {
+export function loadBridge(libpython: string, ...listeners: Parameters<Bridge['listen']>): Bridge {
   if (bridge !== undefined) return bridge
   const path = addonPath()
   const loader = requireLoader(path)
@@ -69,7 +92,7 @@ export function loadBridge(libpython: string, onOutput: (pieces: OutputPieces) =
   } catch (cause) {
     throw new AddonError(`Cannot load ${libpython} into this process: ${String(cause)}`, { cause })
   }
-  bridge.onOutput(onOutput)
+  bridge.listen(...listeners)
   return bridge
 }
 

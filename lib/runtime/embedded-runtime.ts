@@ -1,27 +1,27 @@
 import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import {
-  AbortError,
-  ProtocolError,
-  RuntimeClosedError,
-  RuntimeConflictError,
-  TorchbedError,
-} from '../errors.js'
-import { loadBridge, type Bridge } from './addon.js'
-import { encodeValue, type EncodedValue } from './encoded-value.js'
-import { errorFromFailure, isCallFailure, parametersError } from './failures.js'
+import { RuntimeClosedError, RuntimeConflictError } from '../errors.js'
+import { loadBridge, type Bridge, type BridgeStatus } from './addon.js'
+import { call, HOST_SESSION, progress, typedError, type Link } from './embedded-call.js'
 import { findPython, type PythonInstallation } from './find-python.js'
 import { OutputHub, type OutputEvents } from './output.js'
 import { packageRoot } from './package-root.js'
-import type { CallOptions, PythonRuntime, WorkloadSession, WorkloadSpec } from './python-runtime.js'
+import type {
+  CallOptions,
+  PythonRuntime,
+  RuntimeState,
+  RuntimeStats,
+  WorkloadSession,
+  WorkloadSpec,
+} from './python-runtime.js'
 import type { PyInput, PyValue } from './values.js'
 
 /** Default of {@link EmbeddedRuntimeOptions.exitGraceMs}. */
 const EXIT_GRACE_MS = 2000
 
-/** Session number of the host itself in native calls. */
-const HOST_SESSION = 0
+/** In place of a model's number: all of the session, and itself. */
+const WHOLE_SESSION = 0
 
 /** Options of {@link EmbeddedRuntime.start}. */
 export interface EmbeddedRuntimeOptions {
@@ -47,12 +47,6 @@ export interface EmbeddedRuntimeOptions {
    * nothing. Of this runtime's calls only. Default `normal`.
    */
   readonly latency?: 'normal' | 'low' | undefined
-}
-
-/** The addon, and how a runtime calls it. */
-interface Link {
-  readonly bridge: Bridge
-  readonly isUrgent: boolean
 }
 
 /** The Python that this environment has started: what further runtimes get when they name none. */
@@ -90,7 +84,12 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
       options.python === undefined && started !== undefined
         ? started
         : await findPython({ executable: options.python })
-    const bridge = loadBridge(python.libpython, (pieces) => output.write(pieces))
+    const bridge = loadBridge(
+      python.libpython,
+      (pieces) => output.write(pieces),
+      (pieces) => progress.write(pieces),
+    )
+    progress.takeBy(() => bridge.takeProgress())
     const { executable } = bridge.status()
     if (executable !== '' && executable !== python.executable) {
       throw new RuntimeConflictError(
@@ -119,6 +118,27 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     output.add(this)
   }
 
+  get state(): RuntimeState {
+    return this.#closed ? 'closed' : stateOf(this.#link.bridge.status())
+  }
+
+  stats(): RuntimeStats {
+    const status = this.#link.bridge.status()
+    const { queued, method, ageMs, models, lentBuffers, lentBytes } = status
+    const { version, executable } = this.python
+    const { rss, arrayBuffers } = process.memoryUsage()
+    return {
+      state: this.#closed ? 'closed' : stateOf(status),
+      queued,
+      running: method === '' ? null : { method, ageMs },
+      sessions: this.#sessions.size,
+      models,
+      lent: { buffers: lentBuffers, bytes: lentBytes },
+      python: { version, executable },
+      memory: { rss, arrayBuffers },
+    }
+  }
+
   async openWorkload(spec: WorkloadSpec, options?: CallOptions): Promise<WorkloadSession> {
     if (this.#closed) throw new RuntimeClosedError('Cannot open a workload: the runtime is closed')
     const params = {
@@ -127,7 +147,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
       module_search_roots: spec.moduleSearchRoots ?? [],
       env: spec.env ?? {},
     }
-    const opened = await call(this.#link, HOST_SESSION, 'open_workload', params, options?.signal)
+    const opened = await call(this.#link, HOST_SESSION, 'open_workload', params, options)
     const { session, workload_name: name } = opened as { session: bigint; workload_name: string }
     const opening = new EmbeddedSession(this.#link, Number(session), name, (closing) =>
       this.#sessions.delete(closing),
@@ -174,7 +194,7 @@ class EmbeddedSession implements WorkloadSession {
   }
 
   call(method: string, params: PyInput = null, options: CallOptions = {}): Promise<PyValue> {
-    if (!this.#closed) return call(this.#link, this.#id, method, params, options.signal)
+    if (!this.#closed) return call(this.#link, this.#id, method, params, options)
     return Promise.reject(new RuntimeClosedError(`Cannot call ${method}: the workload is closed`))
   }
 
@@ -188,6 +208,10 @@ class EmbeddedSession implements WorkloadSession {
     this.#closed = true
     this.#onClose(this)
     this.#link.bridge.disownSession(this.#id)
+    if (this.#link.bridge.isOverdue()) {
+      this.#link.bridge.release(this.#id, WHOLE_SESSION)
+      return
+    }
     await call(this.#link, HOST_SESSION, 'close_workload', { session: this.#id })
   }
 
@@ -196,74 +220,9 @@ class EmbeddedSession implements WorkloadSession {
   }
 }
 
-/** Ids of calls, unique within this environment. */
-let lastCallId = 0
-
-/** One call across the bridge, with its failure made a typed error. */
-async function call(
-  { bridge, isUrgent }: Link,
-  session: number,
-  method: string,
-  params: PyInput,
-  signal?: AbortSignal,
-): Promise<PyValue> {
-  if (signal?.aborted) throw abortError(method, signal)
-  const id = ++lastCallId
-  const cancel = signal && (() => bridge.cancel(id))
-  try {
-    const answer = submit(bridge, session, id, method, isUrgent, params)
-    if (cancel) signal.addEventListener('abort', cancel, { once: true })
-    return await answer
-  } catch (reason) {
-    if (signal !== undefined && isAborted(reason)) throw abortError(method, signal)
-    throw typedError(method, reason)
-  } finally {
-    if (cancel) signal.removeEventListener('abort', cancel)
-  }
-}
-
-function submit(
-  bridge: Bridge,
-  session: number,
-  id: number,
-  method: string,
-  isUrgent: boolean,
-  params: PyInput,
-): Promise<PyValue> {
-  let encoded: EncodedValue
-  try {
-    encoded = encodeValue(params)
-  } catch (cause) {
-    throw parametersError(cause, method)
-  }
-  const { words, wordCount, numbers, numberCount, text, objects } = encoded
-  return bridge.call(
-    session,
-    id,
-    method,
-    isUrgent,
-    words,
-    wordCount,
-    numbers,
-    numberCount,
-    text,
-    objects,
-  )
-}
-
-/** What the bridge rejected with, as a typed error. */
-function typedError(method: string, reason: unknown): TorchbedError {
-  if (reason instanceof TorchbedError) return reason
-  if (isCallFailure(reason)) return errorFromFailure(reason, method)
-  return new ProtocolError(`${method} failed in an unknown way`, { cause: reason })
-}
-
-function isAborted(reason: unknown): boolean {
-  return isCallFailure(reason) && reason.code === 'ABORT_ERR'
-}
-
-function abortError(method: string, signal: AbortSignal): AbortError {
-  return new AbortError(`${method} was aborted`, { cause: signal.reason })
+function stateOf({ method, isOverdue }: BridgeStatus): RuntimeState {
+  if (isOverdue) return 'overdue'
+  return method === '' ? 'idle' : 'running'
 }
 
 let stopsAtExit = false

@@ -8,6 +8,8 @@ export interface CallFailure {
   readonly pythonType: string
   readonly traceback: string
   readonly path: string
+  /** See AbortError. */
+  readonly stateChanged?: boolean | undefined
 }
 
 const pythonFailures = {
@@ -42,7 +44,9 @@ export function errorFromFailure(failure: CallFailure, method: string): errors.T
     const place = failure.path === '' ? '' : ` at ${failure.path}`
     return new errors.ValueError(`${message}${place}`, failure.path)
   }
-  if (code === 'ABORT_ERR') return new errors.AbortError(`${method} was aborted`)
+  if (code === 'ABORT_ERR') {
+    return new errors.AbortError(`${method} was aborted`, { stateChanged: failure.stateChanged })
+  }
   if (isKeyOf(plainFailures, code)) {
     return withPythonTraceback(new plainFailures[code](failure.message), traceback)
   }

@@ -1,3 +1,4 @@
+import type { ProgressListener } from './progress.js'
 import type { PyInput, PyValue } from './values.js'
 
 /**
@@ -6,6 +7,9 @@ import type { PyInput, PyValue } from './values.js'
  * blocks it.
  */
 export interface PythonRuntime extends AsyncDisposable {
+  readonly state: RuntimeState
+  /** Asks nobody and waits for nothing. */
+  stats(): RuntimeStats
   /** Imports a workload's factory and calls it with its configuration. */
   openWorkload(spec: WorkloadSpec, options?: CallOptions): Promise<WorkloadSession>
   /** Closes the runtime's sessions. Later calls fail with `ERR_RUNTIME_CLOSED`. Harmless twice. */
@@ -53,4 +57,40 @@ export interface CallOptions {
    * process that does not react is killed (docs/isolation.md).
    */
   readonly signal?: AbortSignal | undefined
+  /**
+   * The call's deadline, in milliseconds from now: then it is cancelled, and rejects with
+   * {@link DeadlineError} within a tenth of a second, even while one long call into C goes on. Default: none.
+   */
+  readonly timeoutMs?: number | undefined
+  /** Is told what the hook says by `torchbed.progress()`. Default: nobody is. */
+  readonly onProgress?: ProgressListener | undefined
+}
+
+/** What a runtime is doing. */
+export type RuntimeState =
+  /** Nothing; it takes calls. */
+  | 'idle'
+  /** A call runs. */
+  | 'running'
+  /** A call runs whose deadline passed: others fail with {@link RuntimeBusyError} until it returns. */
+  | 'overdue'
+  | 'closed'
+
+/** Facts about a runtime at this moment; to be shown, or watched for leaks. */
+export interface RuntimeStats {
+  readonly state: RuntimeState
+  /** Calls that wait for their turn. */
+  readonly queued: number
+  /** The call that runs, and for how long, in milliseconds; null when none does. */
+  readonly running: { readonly method: string; readonly ageMs: number } | null
+  /** Open workloads of this runtime. */
+  readonly sessions: number
+  /** Models that Python holds for all runtimes of this process; null where it cannot be told. */
+  readonly models: number | null
+  /** Memory lent to Python just now, or kept by it. */
+  readonly lent: { readonly buffers: number; readonly bytes: number }
+  /** The version is null for a Python that only runs workers of another make. */
+  readonly python: { readonly version: string | null; readonly executable: string }
+  /** Of this process, in bytes: all of it, Python's share included where Python lives here. */
+  readonly memory: { readonly rss: number; readonly arrayBuffers: number }
 }

@@ -11,7 +11,14 @@ import {
 } from '../errors.js'
 import { findPython } from './find-python.js'
 import type { OutputEvents } from './output.js'
-import type { CallOptions, PythonRuntime, WorkloadSession, WorkloadSpec } from './python-runtime.js'
+import type {
+  CallOptions,
+  PythonRuntime,
+  RuntimeState,
+  RuntimeStats,
+  WorkloadSession,
+  WorkloadSpec,
+} from './python-runtime.js'
 import {
   ABORT_GRACE_MS,
   CLOSE_GRACE_MS,
@@ -72,6 +79,7 @@ export class SubprocessRuntime extends EventEmitter<OutputEvents> implements Pyt
   readonly #sessions = new Set<SubprocessSession>()
   /** What stops them, with workloads that are being opened. */
   readonly #opening = new Map<AbortController, Promise<unknown>>()
+  readonly #version: string | null
   #closed = false
 
   /**
@@ -83,13 +91,20 @@ export class SubprocessRuntime extends EventEmitter<OutputEvents> implements Pyt
   static async start(options: SubprocessRuntimeOptions = {}): Promise<SubprocessRuntime> {
     refuseBadNumbers(options)
     const { python, module = OWN_WORKER } = options
-    return new SubprocessRuntime(await workerPython(python, module), module, options)
+    const { executable, version } = await workerPython(python, module)
+    return new SubprocessRuntime(executable, version, module, options)
   }
 
-  private constructor(python: string, module: string, options: SubprocessRuntimeOptions) {
+  private constructor(
+    python: string,
+    version: string | null,
+    module: string,
+    options: SubprocessRuntimeOptions,
+  ) {
     super()
     const isOwn = module === OWN_WORKER
     this.python = python
+    this.#version = version
     this.#program = {
       python,
       module,
@@ -102,6 +117,30 @@ export class SubprocessRuntime extends EventEmitter<OutputEvents> implements Pyt
       maxFrameBytes: options.maxFrameBytes ?? MAX_FRAME_BYTES,
       closeGraceMs: options.closeGraceMs ?? CLOSE_GRACE_MS,
       abortGraceMs: options.abortGraceMs ?? ABORT_GRACE_MS,
+    }
+  }
+
+  get state(): RuntimeState {
+    if (this.#closed) return 'closed'
+    const activities = [...this.#sessions].map(({ activity }) => activity)
+    if (activities.some(({ isOverdue }) => isOverdue)) return 'overdue'
+    return activities.some(({ running }) => running !== undefined) ? 'running' : 'idle'
+  }
+
+  /** Of all workers together; `running` is the call that runs longest. */
+  stats(): RuntimeStats {
+    const activities = [...this.#sessions].map(({ activity }) => activity)
+    const running = activities.flatMap((activity) => activity.running ?? [])
+    const { rss, arrayBuffers } = process.memoryUsage()
+    return {
+      state: this.state,
+      queued: activities.reduce((sum, { queued }) => sum + queued, 0),
+      running: running.sort((a, b) => b.ageMs - a.ageMs)[0] ?? null,
+      sessions: this.#sessions.size,
+      models: null,
+      lent: { buffers: 0, bytes: 0 },
+      python: { version: this.#version, executable: this.python },
+      memory: { rss, arrayBuffers },
     }
   }
 
@@ -166,16 +205,19 @@ function closedError(): RuntimeClosedError {
 }
 
 /** The executable that runs workers. What only embedding needs is not asked of one that is named. */
-async function workerPython(python: string | undefined, module: string): Promise<string> {
+async function workerPython(
+  python: string | undefined,
+  module: string,
+): Promise<{ executable: string; version: string | null }> {
   const named = python ?? process.env.TORCHBED_PYTHON ?? ''
   try {
-    return (await findPython({ executable: python })).executable
+    return await findPython({ executable: python })
   } catch (error) {
     const isFit =
       error instanceof PythonSharedLibraryError ||
       error instanceof PythonFreeThreadedError ||
       (error instanceof PythonTooOldError && module !== OWN_WORKER)
-    if (isFit && named !== '') return named
+    if (isFit && named !== '') return { executable: named, version: null }
     throw error
   }
 }

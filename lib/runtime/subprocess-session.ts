@@ -3,12 +3,15 @@ import type { Socket } from 'node:net'
 import {
   AbortError,
   ProtocolError,
+  RuntimeBusyError,
   RuntimeClosedError,
   ValueError,
   WorkerExitedError,
   type TorchbedError,
 } from '../errors.js'
+import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from './deadline.js'
 import { errorFromFailure, parametersError } from './failures.js'
+import { ProgressStream, readProgress, tell, type ProgressListener } from './progress.js'
 import type { CallOptions, WorkloadSession } from './python-runtime.js'
 import {
   DISCONNECTED_GRACE_MS,
@@ -18,7 +21,12 @@ import {
 import { settlesWithin } from './subprocess-waiting.js'
 import { statusText, type WorkerProcess } from './subprocess-worker.js'
 import type { PyInput, PyValue } from './values.js'
-import { readResponse, requestFrame, type Response } from './worker-protocol.js'
+import {
+  readResponse,
+  requestFrame,
+  type ProgressResponse,
+  type Response,
+} from './worker-protocol.js'
 import { FrameReader, FrameTooLarge } from './worker-protocol-frames.js'
 import { writePythonJson } from './worker-protocol-write.js'
 
@@ -40,8 +48,16 @@ interface Job {
   readonly params: string
   /** Whether somebody waits for it, so that Node must not end before. */
   readonly isAwaited: boolean
+  readonly onProgress?: ProgressListener | undefined
   readonly resolve: (result: PyValue) => void
   readonly reject: (error: unknown) => void
+}
+
+/** What a session is doing. */
+export interface SessionActivity {
+  readonly queued: number
+  readonly running: { readonly method: string; readonly ageMs: number } | undefined
+  readonly isOverdue: boolean
 }
 
 export class SubprocessSession implements WorkloadSession {
@@ -55,6 +71,9 @@ export class SubprocessSession implements WorkloadSession {
   readonly #reader: FrameReader
   readonly #queue: Job[] = []
   #running: Job | undefined
+  #runningSince = 0
+  /** The running call, when its caller was told that its deadline passed and waits no more. */
+  #overdue: Job | undefined
   #lastId = 0
   /** Why no further call is taken; undefined while calls are. */
   #closedBecause: TorchbedError | undefined
@@ -86,28 +105,54 @@ export class SubprocessSession implements WorkloadSession {
     title: string,
     method: string,
     params: PyInput,
-    { signal }: CallOptions = {},
+    { signal, timeoutMs, onProgress }: CallOptions = {},
   ): Promise<PyValue> {
     if (this.#closedBecause !== undefined) throw cannotCall(title, this.#closedBecause)
     if (signal?.aborted) throw abortError(title, signal)
+    if (this.#overdue !== undefined) throw this.#busyError(title, this.#overdue)
+    if (timeoutMs !== undefined) checkTimeout(title, timeoutMs)
     const text = this.#paramsText(title, params)
     let abort: (() => void) | undefined
+    let timer: NodeJS.Timeout | undefined
+    let isLate = false as boolean
     try {
       return await new Promise<PyValue>((resolve, reject) => {
-        const job = { method, title, params: text, isAwaited: true, resolve, reject }
+        const job = { method, title, params: text, isAwaited: true, onProgress, resolve, reject }
         if (signal !== undefined) {
           abort = () => this.#abort(job, abortError(title, signal))
           signal.addEventListener('abort', abort, { once: true })
+        }
+        if (timeoutMs !== undefined) {
+          timer = setTimeout(() => {
+            isLate = true
+            this.#abort(job, deadlineError(title, timeoutMs, { overdue: false }))
+            timer = setTimeout(() => this.#giveUp(job, timeoutMs), DEADLINE_GRACE_MS)
+          }, timeoutMs)
         }
         this.#enqueue(job)
       })
     } catch (error) {
       // The worker knows that it was cancelled, and not why.
-      if (error instanceof AbortError && signal?.aborted) throw abortError(title, signal)
+      if (error instanceof AbortError) {
+        const { stateChanged } = error
+        if (signal?.aborted) throw abortError(title, signal, stateChanged)
+        if (isLate) throw deadlineError(title, timeoutMs, { overdue: false, stateChanged })
+      }
       throw error
     } finally {
       if (abort !== undefined) signal?.removeEventListener('abort', abort)
+      clearTimeout(timer)
+      if (onProgress instanceof ProgressStream) onProgress.end()
     }
+  }
+
+  /** What it is doing. */
+  get activity(): SessionActivity {
+    const running = this.#running && {
+      method: this.#running.title,
+      ageMs: performance.now() - this.#runningSince,
+    }
+    return { queued: this.#queue.length, running, isOverdue: this.#overdue !== undefined }
   }
 
   releaseModel(modelId: string): void {
@@ -183,15 +228,33 @@ export class SubprocessSession implements WorkloadSession {
     if (this.#running === undefined && !this.#socket.destroyed) {
       this.#running = this.#queue.shift()
       if (this.#running !== undefined) {
-        const { method, params } = this.#running
+        const { method, params, onProgress } = this.#running
         this.#lastId += 1
-        this.#socket.write(requestFrame(this.#lastId, method, params))
+        this.#runningSince = performance.now()
+        // Others than ours would not know what is meant.
+        const wantsProgress = onProgress !== undefined && this.#options.canInterrupt
+        this.#socket.write(requestFrame(this.#lastId, method, params, wantsProgress))
       }
     }
     this.#keepAliveIfAwaited()
   }
 
-  #abort(job: Job, error: AbortError): void {
+  /** Lets the caller of the running call go, while the worker is interrupted further, and killed at last. */
+  #giveUp(job: Job, timeoutMs: number): void {
+    if (job !== this.#running) return
+    this.#overdue = job
+    job.reject(deadlineError(job.title, timeoutMs, { overdue: true }))
+  }
+
+  #busyError(title: string, overdue: Job): RuntimeBusyError {
+    const seconds = ((performance.now() - this.#runningSince) / 1000).toFixed(1)
+    return new RuntimeBusyError(
+      `Cannot call ${title}: the worker is still inside ${overdue.title}, ${seconds} s after it began and ` +
+        'past its deadline. Wait for it to end; it is killed when it takes longer than abortGraceMs',
+    )
+  }
+
+  #abort(job: Job, error: TorchbedError): void {
     const place = this.#queue.indexOf(job)
     if (place !== -1) {
       this.#queue.splice(place, 1)
@@ -206,7 +269,7 @@ export class SubprocessSession implements WorkloadSession {
     }
   }
 
-  #interrupt(job: Job, error: AbortError): void {
+  #interrupt(job: Job, error: TorchbedError): void {
     const { abortGraceMs } = this.#options
     const began = performance.now()
     this.#worker.interrupt()
@@ -255,7 +318,12 @@ export class SubprocessSession implements WorkloadSession {
     const job = this.#running
     if (job === undefined) throw new ProtocolError('the worker sent a response to no call')
     const response = readResponse(frame, this.#lastId, job.title)
+    if ('progress' in response) {
+      if (job.onProgress !== undefined) tell(job.onProgress, readProgress(response.progress))
+      return
+    }
     this.#running = undefined
+    this.#overdue = undefined
     // What the call printed is in the pipes already. They are read in this turn of the event loop.
     setImmediate(() => settle(job, response))
     this.#next()
@@ -289,6 +357,7 @@ export class SubprocessSession implements WorkloadSession {
   #rejectAll(error: TorchbedError): void {
     const running = this.#running
     this.#running = undefined
+    this.#overdue = undefined
     running?.reject(error)
     for (const job of this.#queue.splice(0)) {
       job.reject(cannotCall(job.title, this.#closedBecause ?? error))
@@ -310,12 +379,12 @@ function killed(why: string): RuntimeClosedError {
   )
 }
 
-function settle(job: Job, response: Response): void {
+function settle(job: Job, response: Exclude<Response, ProgressResponse>): void {
   if (response.ok) job.resolve(response.result)
   else job.reject(errorFromFailure(response.failure, job.title))
 }
 
 /** What an aborted call rejects with. */
-export function abortError(title: string, signal: AbortSignal): AbortError {
-  return new AbortError(`${title} was aborted`, { cause: signal.reason })
+export function abortError(title: string, signal: AbortSignal, stateChanged?: boolean): AbortError {
+  return new AbortError(`${title} was aborted`, { cause: signal.reason, stateChanged })
 }

@@ -9,14 +9,26 @@ import type { PyValue } from './values.js'
 /** Versions that are understood; they differ in their methods alone. */
 export const PROTOCOL_VERSIONS = [1n, 2n]
 
+/** What our worker says while a call runs; it belongs to no version of the protocol. */
+export interface ProgressResponse {
+  readonly progress: PyValue
+}
+
 /** What came back. */
 export type Response =
+  | ProgressResponse
   | { readonly ok: true; readonly result: PyValue }
   | { readonly ok: false; readonly failure: CallFailure }
 
-/** `params`: JSON text. */
-export function requestFrame(id: number, method: string, params: string): Buffer {
-  return frameOf(`{"id":${id},"method":${JSON.stringify(method)},"params":${params}}`)
+/** `params`: JSON text. `wantsProgress`: for our worker alone. */
+export function requestFrame(
+  id: number,
+  method: string,
+  params: string,
+  wantsProgress = false,
+): Buffer {
+  const progress = wantsProgress ? ',"progress":true' : ''
+  return frameOf(`{"id":${id},"method":${JSON.stringify(method)},"params":${params}${progress}}`)
 }
 
 /**
@@ -42,6 +54,7 @@ export function readResponse(frame: Uint8Array, id: number, method: string): Res
       `python rpc response id mismatch for ${method}: expected ${id}, got ${describe(response.id)}`,
     )
   }
+  if (Array.isArray(response.progress)) return { progress: response.progress }
   if (response.ok === true) return { ok: true, result: response.result ?? null }
   if (response.ok === false && typeof response.error === 'string') {
     return { ok: false, failure: ownFailure(response.failure) ?? foreignFailure(response.error) }
@@ -61,7 +74,9 @@ function ownFailure(value: PyValue | undefined): CallFailure | undefined {
   const { code, message, python_type: pythonType, traceback, path = '' } = value
   if (typeof code !== 'string' || typeof message !== 'string') return undefined
   if (typeof pythonType !== 'string' || typeof traceback !== 'string') return undefined
-  return { code, message, pythonType, traceback, path: typeof path === 'string' ? path : '' }
+  const stateChanged = typeof value.state_changed === 'boolean' ? value.state_changed : undefined
+  const place = typeof path === 'string' ? path : ''
+  return { code, message, pythonType, traceback, path: place, stateChanged }
 }
 
 /** The failures of other workers that have a class of their own, by how their text begins. */

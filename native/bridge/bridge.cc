@@ -29,7 +29,7 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-/// call(session, id, method, isUrgent, words, wordCount, numbers, numberCount, text, objects): Promise.
+/// call(session, id, method, isUrgent, wantsProgress, words, wordCount, numbers, numberCount, text, objects): Promise.
 /// Rejects with {code, message, ...}. The last six are an EncodedValue of lib/runtime/encoded-value.ts;
 /// the id is the caller's, for cancel().
 Napi::Value call(const Napi::CallbackInfo& info) {
@@ -40,7 +40,8 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   job->id = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
   job->method = info[2].As<Napi::String>();
   job->is_urgent = info[3].As<Napi::Boolean>();
-  const napi_value params[] = {info[4], info[5], info[6], info[7], info[8], info[9]};
+  job->wants_progress = info[4].As<Napi::Boolean>();
+  const napi_value params[] = {info[5], info[6], info[7], info[8], info[9], info[10]};
   job->params = read_encoded(env, params, [&](const Napi::Object& lent_buffer) {
     std::shared_ptr<Loan> loan = environment->lend(lent_buffer);
     job->loans.emplace_back(loan);
@@ -95,36 +96,69 @@ Napi::Value take_output(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env())->take_output();
 }
 
-/// status(): {state: 'absent' | 'starting' | 'running' | 'failed', executable}
-Napi::Value status(const Napi::CallbackInfo& info) {
-  const char* state = "absent";
-  switch (Interpreter::instance().state()) {
+const char* state_text(Interpreter::State state) {
+  switch (state) {
     case Interpreter::State::kAbsent:
-      break;
+      return "absent";
     case Interpreter::State::kStarting:
-      state = "starting";
-      break;
+      return "starting";
     case Interpreter::State::kRunning:
-      state = "running";
-      break;
+      return "running";
     case Interpreter::State::kFailed:
-      state = "failed";
-      break;
+      return "failed";
   }
+  return "failed";
+}
+
+/// status(): {state: 'absent' | 'starting' | 'running' | 'failed', executable, queued, method, ageMs,
+/// isOverdue, models, lentBuffers, lentBytes}; method is '' when no call runs.
+Napi::Value status(const Napi::CallbackInfo& info) {
+  Interpreter& interpreter = Interpreter::instance();
+  const Activity activity = interpreter.activity();
   const Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("state", state);
-  result.Set("executable", Interpreter::instance().executable());
+  result.Set("state", state_text(interpreter.state()));
+  result.Set("executable", interpreter.executable());
+  result.Set("queued", static_cast<double>(activity.queued));
+  result.Set("method", activity.method);
+  result.Set("ageMs", activity.age.count());
+  result.Set("isOverdue", activity.is_overdue);
+  result.Set("models", static_cast<double>(interpreter.models()));
+  result.Set("lentBuffers", static_cast<double>(Loan::alive()));
+  result.Set("lentBytes", static_cast<double>(Loan::alive_bytes()));
   return result;
 }
 
-/// onOutput(listener): once per environment, before anything else.
-void on_output(const Napi::CallbackInfo& info) {
-  Environment::of(info.Env())->set_output_listener(info[0].As<Napi::Function>());
+/// giveUp(id): boolean. Whether it was the running call: nobody waits for it from now on.
+Napi::Value give_up(const Napi::CallbackInfo& info) {
+  const auto id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+  const std::shared_ptr<Environment> environment = Environment::of(info.Env());
+  const bool was_running = Interpreter::instance().give_up(*environment, id);
+  if (was_running) environment->stop_expecting(id);
+  return Napi::Boolean::New(info.Env(), was_running);
+}
+
+/// isOverdue(): boolean. Whether a call runs that was given up.
+Napi::Value is_overdue(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), Interpreter::instance().is_overdue());
+}
+
+/// takeProgress(): [id, content, ...]
+Napi::Value take_progress(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env())->take_progress();
+}
+
+/// listen(onOutput, onProgress): once per environment, before anything else. onProgress throws nothing.
+void listen(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env())
+      ->set_listeners(info[0].As<Napi::Function>(), info[1].As<Napi::Function>());
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   Environment::create(env);
-  exports.Set("onOutput", Napi::Function::New(env, on_output, "onOutput"));
+  exports.Set("listen", Napi::Function::New(env, listen, "listen"));
+  exports.Set("giveUp", Napi::Function::New(env, give_up, "giveUp"));
+  exports.Set("isOverdue", Napi::Function::New(env, is_overdue, "isOverdue"));
+  exports.Set("takeProgress", Napi::Function::New(env, take_progress, "takeProgress"));
   exports.Set("start", Napi::Function::New(env, start, "start"));
   exports.Set("call", Napi::Function::New(env, call, "call"));
   exports.Set("cancel", Napi::Function::New(env, cancel, "cancel"));

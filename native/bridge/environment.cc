@@ -25,6 +25,7 @@ Napi::Object failure_object(Napi::Env env, const Failure& failure) {
   object.Set("pythonType", failure.python_type);
   object.Set("traceback", failure.traceback);
   object.Set("path", failure.path);
+  if (failure.state_changed) object.Set("stateChanged", *failure.state_changed);
   return object;
 }
 
@@ -62,8 +63,10 @@ void Environment::close() {
     napi_release_threadsafe_function(std::exchange(channel_, nullptr), napi_tsfn_abort);
     settled_.clear();
     output_.clear();
+    progress_.clear();
   }
   output_listener_.Reset();
+  progress_listener_.Reset();
   map_.Reset();
   Interpreter& interpreter = Interpreter::instance();
   interpreter.leave(*this);
@@ -122,7 +125,8 @@ Napi::Promise Environment::expect(Job& job) {
 }
 
 void Environment::settle(Job& job) {
-  if (--pending_ == 0) napi_unref_threadsafe_function(env_, channel_);
+  if (unexpected_.erase(job.id) == 0 && --pending_ == 0)
+    napi_unref_threadsafe_function(env_, channel_);
   Failure* failure = std::get_if<Failure>(&job.outcome);
   try {
     if (failure == nullptr) {
@@ -152,6 +156,13 @@ void Environment::deliver_output(int stream, std::string text) {
   wake();
 }
 
+void Environment::deliver_progress(uint64_t job, Value content) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (channel_ == nullptr) return;
+  progress_.insert_or_assign(job, std::move(content));
+  if (progress_wakes_) wake();
+}
+
 /// With mutex_ held.
 void Environment::wake() {
   if (std::exchange(wake_sent_, true)) return;
@@ -168,15 +179,19 @@ void Environment::drain() {
   std::vector<std::unique_ptr<Job>> settled;
   std::vector<Output> output;
   std::vector<uint32_t> ended_loans;
+  std::map<uint64_t, Value> progress;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     wake_sent_ = false;
+    progress.swap(progress_);
+    if (!progress.empty()) progress_wakes_ = false;
     has_result_.store(false, std::memory_order_relaxed);
     ended_loans.swap(ended_loans_);
     settled.swap(settled_);
     output.swap(output_);
   }
   const Napi::HandleScope scope(env_);
+  if (!progress.empty()) report(progress);
   settle_all(ended_loans, settled);
   // Settling runs no JavaScript: what is printed is seen before the promises' reactions all the same.
   // The listener comes last because what it throws must become an uncaught exception.
@@ -209,7 +224,7 @@ void Environment::spin_for_result() {
     is_spinning_ = false;
     if (settled_.empty() || channel_ == nullptr) return;
     // What was printed is seen before the result, and its listener is not called from within a call.
-    if (!output_.empty()) return wake();
+    if (!output_.empty() || !progress_.empty()) return wake();
     has_result_.store(false, std::memory_order_relaxed);
     ended_loans.swap(ended_loans_);
     settled.swap(settled_);
@@ -236,8 +251,43 @@ Napi::Array Environment::output_array(const std::vector<Output>& output) const {
   return array;
 }
 
-void Environment::set_output_listener(const Napi::Function& listener) {
-  output_listener_ = Napi::Persistent(listener);
+/// The listener throws nothing: it is called before results settle, and they must.
+void Environment::report(const std::map<uint64_t, Value>& progress) {
+  if (progress_listener_.IsEmpty()) return;
+  napi_value argument = progress_array(progress);
+  napi_value ignored = nullptr;
+  napi_call_function(env_, env_.Undefined(), progress_listener_.Value(), 1, &argument, &ignored);
+}
+
+Napi::Array Environment::take_progress() {
+  std::map<uint64_t, Value> progress;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    progress.swap(progress_);
+    progress_wakes_ = progress.empty();
+  }
+  return progress_array(progress);
+}
+
+Napi::Array Environment::progress_array(const std::map<uint64_t, Value>& progress) const {
+  const Napi::Array array = Napi::Array::New(env_);
+  uint32_t index = 0;
+  for (const auto& [job, content] : progress) {
+    array.Set(index++, Napi::Number::New(env_, static_cast<double>(job)));
+    array.Set(index++, Napi::Value(env_, to_javascript(env_, map_, content)));
+  }
+  return array;
+}
+
+void Environment::stop_expecting(uint64_t job) {
+  unexpected_.insert(job);
+  if (--pending_ == 0) napi_unref_threadsafe_function(env_, channel_);
+}
+
+void Environment::set_listeners(const Napi::Function& on_output,
+                                const Napi::Function& on_progress) {
+  output_listener_ = Napi::Persistent(on_output);
+  progress_listener_ = Napi::Persistent(on_progress);
 }
 
 }  // namespace torchbed

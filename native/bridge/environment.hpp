@@ -56,9 +56,18 @@ class Environment : public std::enable_shared_from_this<Environment> {
   /// Any thread. Dropped when the environment is gone.
   void deliver(std::unique_ptr<Job> job);
   void deliver_output(int stream, std::string text);
+  /// Only the latest of a job is kept until the JS thread takes it.
+  void deliver_progress(uint64_t job, Value content);
 
   /// JS thread. Output that has not been handed to the listener yet.
   Napi::Array take_output();
+
+  /// JS thread. [job, content, job, content, ...] of what came since, for a listener that waits a little
+  /// between two looks. When nothing came, the next progress wakes the thread again.
+  Napi::Array take_progress();
+
+  /// JS thread. The caller of a job waits for it no more: it does not keep the event loop alive.
+  void stop_expecting(uint64_t job);
 
   /// JS thread. The environment answers for this session: it is closed when the environment goes.
   void own_session(uint32_t session) { sessions_.insert(session); }
@@ -72,7 +81,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void end_loan(uint32_t slot);
 
   /// JS thread.
-  void set_output_listener(const Napi::Function& listener);
+  void set_listeners(const Napi::Function& on_output, const Napi::Function& on_progress);
 
  private:
   explicit Environment(Napi::Env env);
@@ -86,6 +95,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
                   const std::vector<std::unique_ptr<Job>>& settled);
   void wake();
   void drain();
+  void report(const std::map<uint64_t, Value>& progress);
+  Napi::Array progress_array(const std::map<uint64_t, Value>& progress) const;
   Napi::Array output_array(const std::vector<Output>& output) const;
 
   static void on_wake(napi_env env, napi_value callback, void* context, void* data);
@@ -93,6 +104,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   const Napi::Env env_;
   Napi::FunctionReference map_;
   Napi::FunctionReference output_listener_;
+  Napi::FunctionReference progress_listener_;
+  std::set<uint64_t> unexpected_;
   std::size_t pending_ = 0;
   std::set<uint32_t> sessions_;
   /// The buffers on loan, by slot, with the `LentBuffer` that each belongs to.
@@ -113,6 +126,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   bool is_spinning_ = false;
   std::vector<std::unique_ptr<Job>> settled_;
   std::vector<Output> output_;
+  std::map<uint64_t, Value> progress_;
+  /// Whether progress wakes the JS thread; not while its listener waits before it looks again.
+  bool progress_wakes_ = true;
   std::set<uint32_t> loans_;
   std::vector<uint32_t> ended_loans_;
   std::condition_variable loans_changed_;

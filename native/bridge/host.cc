@@ -45,7 +45,10 @@ Failure failure_from_dict(PyObject* dict) {
   const auto field = [dict](const char* name) {
     return utf8(PyDict_GetItemString(dict, name));  // borrowed
   };
-  return {field("code"), field("message"), field("python_type"), field("traceback"), ""};
+  Failure failure{field("code"), field("message"), field("python_type"), field("traceback"), ""};
+  PyObject* changed = PyDict_GetItemString(dict, "state_changed");  // borrowed
+  if (changed != nullptr) failure.state_changed = changed == Py_True;
+  return failure;
 }
 
 }  // namespace

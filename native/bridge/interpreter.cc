@@ -116,8 +116,16 @@ void Interpreter::cancel(const Environment& owner, uint64_t id) {
   std::unique_ptr<Job> job = std::move(*queued);
   queue_.erase(queued);
   lock.unlock();
-  job->outcome = Failure{"ABORT_ERR", "The call was cancelled before it began", "", "", ""};
+  job->outcome = Failure{"ABORT_ERR", "The call was cancelled before it began", "", "", "", false};
   finish(std::move(job));
+}
+
+bool Interpreter::give_up(const Environment& owner, uint64_t id) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (running_ == nullptr || running_->id != id || running_->owner.get() != &owner) return false;
+  running_->is_overdue = true;
+  is_overdue_.store(true, std::memory_order_release);
+  return true;
 }
 
 void Interpreter::release(uint32_t session, uint32_t model) {
@@ -183,6 +191,18 @@ Interpreter::State Interpreter::state() {
   return state_;
 }
 
+Activity Interpreter::activity() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Activity activity;
+  activity.queued = queue_.size();
+  if (running_ != nullptr) {
+    activity.method = running_->method;
+    activity.age = std::chrono::steady_clock::now() - running_since_;
+    activity.is_overdue = running_->is_overdue;
+  }
+  return activity;
+}
+
 bool Interpreter::at_rest() {
   const std::lock_guard<std::mutex> lock(mutex_);
   return state_ == State::kAbsent || parked_;
@@ -231,6 +251,18 @@ void Interpreter::write(int stream, std::string text) {
   }
 }
 
+void Interpreter::progress(const std::function<Value()>& content) {
+  std::shared_ptr<Environment> owner;
+  uint64_t id = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (running_ == nullptr || !running_->wants_progress) return;
+    owner = running_->owner;
+    id = running_->id;
+  }
+  owner->deliver_progress(id, content());
+}
+
 /// Who sees what Python prints: the environment whose call is running, else the one that started
 /// Python.
 std::shared_ptr<Environment> Interpreter::output_target() {
@@ -272,6 +304,7 @@ void Interpreter::run(const StartOptions& options) {
         job = std::move(queue_.front());
         queue_.pop_front();
         running_ = job.get();
+        running_since_ = std::chrono::steady_clock::now();
       }
       releases.swap(releases_);
       has_work_.store(has_work(), std::memory_order_relaxed);
@@ -310,6 +343,7 @@ void Interpreter::execute(Job& job) {
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   running_ = nullptr;
+  is_overdue_.store(false, std::memory_order_release);
   if (auto* failure = std::get_if<Failure>(&outcome); failure != nullptr && job.cancel_requested) {
     // Whatever the hook made of the cancellation, its caller asked for the end and gets that.
     failure->code = "ABORT_ERR";

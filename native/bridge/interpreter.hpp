@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,8 +22,17 @@ namespace torchbed {
 /// In place of a model: all of the session's, and the session.
 inline constexpr uint32_t kWholeSession = 0;
 
+/// What the interpreter is doing just now.
+struct Activity {
+  std::size_t queued = 0;
+  /// Of the running call; empty when none runs.
+  std::string method;
+  std::chrono::duration<double, std::milli> age{0};
+  bool is_overdue = false;
+};
+
 /// Thread contract: every public member may be called from any thread that does not hold the GIL,
-/// except write() and should_stop(), which Python code calls with the GIL held. No member takes the
+/// except write(), progress() and should_stop(), which Python code calls with the GIL held. No member takes the
 /// GIL; only the interpreter thread does. The mutex may be taken while holding the GIL, never the
 /// other way round.
 class Interpreter {
@@ -42,6 +52,11 @@ class Interpreter {
   /// Cancels the environment's call with this id wherever it is; unknown ids are those already settled.
   void cancel(const Environment& owner, uint64_t id);
 
+  /// Gives the environment's running call up: its caller waits no more, and until it returns the
+  /// interpreter is overdue. False when it is not the running one.
+  bool give_up(const Environment& owner, uint64_t id);
+  [[nodiscard]] bool is_overdue() const { return is_overdue_.load(std::memory_order_acquire); }
+
   /// Posts a model whose handle is gone, or kWholeSession for a session whose environment is;
   /// drained around calls and when idle.
   void release(uint32_t session, uint32_t model);
@@ -57,6 +72,8 @@ class Interpreter {
   bool shut_down(std::chrono::milliseconds grace);
 
   [[nodiscard]] State state();
+  [[nodiscard]] Activity activity();
+  [[nodiscard]] int64_t models() const { return models_; }
   /// Whether no Python code runs any more in this process, or ever did.
   [[nodiscard]] bool at_rest();
   /// The executable that was asked for at the first start; empty before.
@@ -64,6 +81,10 @@ class Interpreter {
 
   /// From Python, GIL held, any Python thread.
   void write(int stream, std::string text);
+  /// `content` is asked for when somebody listens to the running call.
+  void progress(const std::function<Value()>& content);
+  /// How many models the open sessions hold together.
+  void count_models(int64_t models) { models_ = models; }
   [[nodiscard]] bool should_stop();
 
  private:
@@ -84,6 +105,8 @@ class Interpreter {
   Host host_;
   /// Whether has_work(), for whoever spins for it without the mutex.
   std::atomic<bool> has_work_{false};
+  std::atomic<bool> is_overdue_{false};
+  std::atomic<int64_t> models_{0};
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable parked_changed_;
@@ -95,6 +118,7 @@ class Interpreter {
   std::deque<std::unique_ptr<Job>> queue_;
   std::vector<std::pair<uint32_t, uint32_t>> releases_;
   Job* running_ = nullptr;
+  std::chrono::steady_clock::time_point running_since_;
   std::weak_ptr<Environment> first_environment_;
   int environments_ = 0;
   bool pending_call_posted_ = false;

@@ -26,6 +26,8 @@ struct Failure {
   std::string traceback;
   /// Place inside a value, for ERR_VALUE.
   std::string path;
+  /// For ABORT_ERR: whether the hook had changed the model's tensors, where that is known.
+  std::optional<bool> state_changed{};
 };
 
 using Outcome = std::variant<Value, Failure>;
@@ -43,10 +45,14 @@ struct Job {
   std::shared_ptr<Environment> owner;
   /// JS thread of `owner` only.
   std::optional<Napi::Promise::Deferred> deferred;
+  /// Whether somebody listens to torchbed.progress().
+  bool wants_progress = false;
   /// Both threads spin for a moment before they sleep: option `latency: 'low'`.
   bool is_urgent = false;
   /// Guarded by the interpreter's mutex.
   bool cancel_requested = false;
+  /// Whether its caller has been told that the deadline passed and waits no more. Guarded likewise.
+  bool is_overdue = false;
   Outcome outcome;
 };
 

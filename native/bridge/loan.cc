@@ -12,6 +12,7 @@ namespace {
 unsigned char nothing = 0;
 
 std::atomic<int64_t> alive_count{0};
+std::atomic<int64_t> alive_size{0};
 
 }  // namespace
 
@@ -23,13 +24,17 @@ Loan::Loan(std::shared_ptr<Environment> owner, uint32_t slot, void* data, std::s
       size_(size),
       writable_(writable) {
   ++alive_count;
+  alive_size += static_cast<int64_t>(size_);
 }
 
 Loan::~Loan() {
   --alive_count;
+  alive_size -= static_cast<int64_t>(size_);
   owner_->end_loan(slot_);
 }
 
 int64_t Loan::alive() { return alive_count; }
+
+int64_t Loan::alive_bytes() { return alive_size; }
 
 }  // namespace torchbed

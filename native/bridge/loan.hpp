@@ -28,6 +28,7 @@ class Loan {
 
   /// Loans of all environments that have not ended. Any thread.
   static int64_t alive();
+  static int64_t alive_bytes();
 
   /// After the call the exporter gives out no further views. GIL held.
   void revoke() { revoked_ = true; }

@@ -5,7 +5,9 @@
 #include <string>
 
 #include "interpreter.hpp"
+#include "place.hpp"
 #include "python.hpp"
+#include "python_values.hpp"
 
 namespace torchbed {
 namespace {
@@ -31,10 +33,34 @@ PyObject* should_stop(PyObject* /*module*/, PyObject* /*arguments*/) {
   return PyBool_FromLong(Interpreter::instance().should_stop() ? 1 : 0);
 }
 
-std::array<PyMethodDef, 3> methods = {{
+/// progress(step, total, metrics) -> None. Any Python thread. Raises ValueError for what cannot cross.
+PyObject* progress(PyObject* /*module*/, PyObject* arguments) {
+  try {
+    Interpreter::instance().progress([arguments] { return from_python(arguments); });
+  } catch (const ConversionError& error) {
+    PyErr_Format(PyExc_ValueError, "%s at %s", error.message.c_str(), error.path.c_str());
+    return nullptr;
+  } catch (const PythonErrorSet&) {
+    return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
+/// count_models(number: int) -> None.
+PyObject* count_models(PyObject* /*module*/, PyObject* number) {
+  const long long models = PyLong_AsLongLong(number);
+  if (models == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  Interpreter::instance().count_models(models);
+  Py_RETURN_NONE;
+}
+
+std::array<PyMethodDef, 5> methods = {{
     {"write", write, METH_VARARGS, "write(stream, text): hand text to Node (1 stdout, 2 stderr)."},
     {"should_stop", should_stop, METH_NOARGS,
      "should_stop(): whether the running call was asked to stop."},
+    {"progress", progress, METH_VARARGS,
+     "progress(step, total, metrics): tell whoever listens to the running call."},
+    {"count_models", count_models, METH_O, "count_models(number): how many models there are."},
     {nullptr, nullptr, 0, nullptr},
 }};
 

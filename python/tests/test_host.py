@@ -177,6 +177,8 @@ RECORDER = """
     written = []
     bridge.write = lambda stream, text: written.append([stream, text])
     bridge.should_stop = lambda: True
+    bridge.progress = lambda step, total, metrics: None
+    bridge.count_models = lambda number: None
     sys.modules["_torchbed_bridge"] = bridge
     from torchbed import host
     import torchbed

@@ -14,6 +14,7 @@ package. What is here helps authors who want type checking, or who want to stop 
 """
 
 from .cancelling import Cancelled, should_stop
+from .progressing import progress
 from .workload import (
     AcceptsPatches,
     Batch,
@@ -72,5 +73,6 @@ __all__ = [
     "RuntimePatch",
     "Workload",
     "__version__",
+    "progress",
     "should_stop",
 ]

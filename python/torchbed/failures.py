@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Literal, TypedDict, TypeVar
+from typing import Literal, NotRequired, TypedDict, TypeVar
 
 from .cancelling import Cancelled
 
@@ -49,6 +49,8 @@ class Failure(TypedDict):
     """Qualified name of the exception's type; names of builtins stand alone."""
     traceback: str
     """As Python prints it, from the first frame that is not ours."""
+    state_changed: NotRequired[bool]
+    """For a call that trains: whether it had changed the model's tensors; absent when unknown."""
 
 
 class CallFailed(Exception):

@@ -19,6 +19,14 @@ from .output import flush_standard_streams, redirect_standard_streams
 from .params import Params
 from .session import Session
 
+try:
+    from _torchbed_bridge import count_models as _tell_models
+except ModuleNotFoundError:
+
+    def _tell_models(number: int) -> None:
+        pass
+
+
 __all__ = ["Cancelled", "dispatch", "interrupt", "release", "shutdown", "start"]
 
 HOST_SESSION = 0
@@ -92,10 +100,13 @@ class Host:
             params.text_map("env"),
             self._awaiter.result,
         )
-        session = Session(workload, self._awaiter.result)
+        session = Session(workload, self._awaiter.result, self._count_models)
         self._opened += 1
         self._sessions[self._opened] = session
         return {"session": self._opened, "workload_name": session.workload_name}
+
+    def _count_models(self) -> None:
+        _tell_models(sum(session.model_count for session in self._sessions.values()))
 
     def _close(self, number: int) -> None:
         session = self._sessions.pop(number, None)

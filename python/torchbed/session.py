@@ -13,6 +13,7 @@ from .memory_artifacts import PlannedArtifact, artifact_ways, load_from_memory, 
 from .metrics import plain_metrics
 from .params import Params
 from .returned import plain_capability, plain_device, plain_patch_outcome, wrong
+from .state_marks import changed, state_marks
 
 PROTOCOL_VERSION = 1
 CAPABILITIES: tuple[str, ...] = ()
@@ -30,11 +31,18 @@ class Session:
     """Calls hooks by method name, and keeps the states behind model ids `m1`, `m2`, …"""
 
     def __init__(
-        self, workload: object, await_result: Callable[[Awaitable[object]], object]
+        self,
+        workload: object,
+        await_result: Callable[[Awaitable[object]], object],
+        on_models_changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """await_result: runs an awaitable that a hook returned to its end."""
+        """await_result: runs an awaitable that a hook returned to its end.
+
+        on_models_changed: is called when models came or went.
+        """
         self._workload = workload
         self._await_result = await_result
+        self._on_models_changed = on_models_changed
         self._models: dict[str, object] = {}
         self._planned: dict[str, PlannedArtifact] = {}
         self._created = 0
@@ -46,6 +54,11 @@ class Session:
         if answer is None:
             raise refused("ERR_UNKNOWN_METHOD", f"unknown method {method!r}", "ValueError")
         return answer(self, Params(method, params))
+
+    @property
+    def model_count(self) -> int:
+        """How many models there are."""
+        return len(self._models)
 
     def mark(self) -> int:
         """Return a mark for undo, to be taken before a call."""
@@ -64,6 +77,7 @@ class Session:
         """Drop all models."""
         self._models.clear()
         self._planned.clear()
+        self._on_models_changed()
 
     # --- methods ------------------------------------------------------------------------------
 
@@ -89,7 +103,14 @@ class Session:
     def _train_window(self, params: Params) -> object:
         state = self._model(params, "model_id")
         batches = params.items("batches")
-        return {"metrics": self._hook("train_window", state, batches, convert=plain_metrics)}
+        before = state_marks(state)
+        try:
+            return {"metrics": self._hook("train_window", state, batches, convert=plain_metrics)}
+        except CallFailed as error:
+            difference = changed(before, state_marks(state))
+            if difference is not None:
+                error.failure["state_changed"] = difference
+            raise
 
     def _evaluate(self, params: Params) -> object:
         state = self._model(params, "model_id")
@@ -225,6 +246,7 @@ class Session:
         self._created += 1
         model_id = f"m{self._created}"
         self._models[model_id] = state
+        self._on_models_changed()
         return model_id
 
     def _model(self, params: Params, name: str) -> object:
@@ -241,6 +263,7 @@ class Session:
     def _drop(self, model_id: str) -> None:
         self._models.pop(model_id, None)
         self._planned.pop(model_id, None)
+        self._on_models_changed()
 
     def _replace(self, model_id: str, replacement: object) -> str:
         if replacement is not None:

@@ -15,7 +15,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,8 @@ from .failures import Code, Failure, quoted, refused
 from .json_values import NotJsonError, check_json
 from .orphans import end_with_host
 from .output import flush_standard_streams
+from .progressing import MetricValue, tell_progress
+from .worker_progress import ProgressLine
 from .worker_protocol import Connection, json_text
 
 TOKEN_VARIABLE = "TORCHBED_WORKER_TOKEN"
@@ -34,12 +37,16 @@ TOKEN_VARIABLE = "TORCHBED_WORKER_TOKEN"
 class Worker:
     """Answers requests by the workload of one session, and lets a signal cancel the running one."""
 
-    def __init__(self) -> None:
+    def __init__(self, send: Callable[[str], None]) -> None:
+        self._send = send
+        self._progress: ProgressLine | None = None
         self._session = host.HOST_SESSION
         self._failure: Failure | None = None
         self._running = False
+        self._telling = False
         self._asked = False
         answer_should_stop(lambda: self._asked)
+        tell_progress(self._tell)
         signal.signal(signal.SIGINT, self._on_interrupt)
 
     def open(self, factory: str, config: object, module_search_roots: list[str]) -> None:
@@ -58,7 +65,17 @@ class Worker:
     def answer(self, request: Mapping[str, object]) -> str:
         """Return the response to `{"id", "method", "params"}` as JSON."""
         number = request.get("id")
+        if request.get("progress") is True:
+            self._progress = ProgressLine(number, self._send)
+        try:
+            return self._response(number, request)
+        finally:
+            self._progress = None
+
+    def _response(self, number: object, request: Mapping[str, object]) -> str:
         answered, outcome = self._call(request.get("method"), request.get("params"))
+        if self._progress is not None:
+            self._progress.finish()
         if answered:
             try:
                 check_json(outcome)
@@ -69,6 +86,20 @@ class Worker:
                 outcome = _failure("ERR_VALUE", str(error))
         error_text = f"{outcome['message']}\n{outcome['traceback']}"
         return json_text({"id": number, "ok": False, "error": error_text, "failure": outcome})
+
+    def _tell(self, step: int, total: int | None, metrics: dict[str, MetricValue]) -> None:
+        line = self._progress
+        if line is None:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            line.tell(step, total, metrics)
+            return
+        # An interrupt in the middle of a message would cut it short; the host repeats interrupts.
+        self._telling = True
+        try:
+            line.tell(step, total, metrics)
+        finally:
+            self._telling = False
 
     def _call(self, method: object, params: object) -> tuple[bool, Any]:
         if self._failure is not None:
@@ -94,7 +125,7 @@ class Worker:
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         # Once a call, so that no second exception meets the handling of the first.
-        if not self._running:
+        if not self._running or self._telling:
             return
         self._running = False
         self._asked = True
@@ -113,13 +144,13 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.suppress(Exception):  # stderr without a descriptor
         faulthandler.enable(all_threads=False)  # so that the host can say where a crash was
     host.prefer_spawn()
-    worker = Worker()
     try:
         connection = Connection(options.connect_host, options.connect_port)
     except OSError as error:
         place = f"{options.connect_host}:{options.connect_port}"
         print(f"Cannot connect to the host at {place}: {error}", file=sys.stderr)
         return 1
+    worker = Worker(connection.send)
     with contextlib.suppress(EOFError, OSError):  # the host is gone, and with it the need for us
         if token is not None:
             connection.send(json_text({"token": token}))

@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import threading
 
 CONNECT_SECONDS = 10.0
 """How long connecting to the host may take; it listens already, on this machine."""
@@ -11,7 +12,7 @@ _LENGTH = struct.Struct(">Q")
 
 
 class Connection:
-    """A blocking connection to the host. One thread only."""
+    """A blocking connection to the host. One thread receives; any may send."""
 
     def __init__(self, host: str, port: int) -> None:
         """Connect. Raises OSError."""
@@ -19,6 +20,7 @@ class Connection:
         self.socket.settimeout(None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = self.socket.makefile("rb")
+        self._sending = threading.Lock()
 
     def receive(self) -> object:
         """Return the next message. Raises EOFError when the host has closed, or died."""
@@ -30,7 +32,8 @@ class Connection:
         """Send a JSON text. Raises OSError when the host has closed, or died."""
         body = text.encode("ascii")
         # One write: a header of its own would wait for the acknowledgement of the one before.
-        self.socket.sendall(_LENGTH.pack(len(body)) + body)
+        with self._sending:
+            self.socket.sendall(_LENGTH.pack(len(body)) + body)
 
     def _read(self, size: int) -> bytes:
         try:

@@ -51,7 +51,8 @@ async function enterStart(state: 'finding' | 'starting'): Promise<Entered> {
   const starting = EmbeddedRuntime.start()
   await turn()
   if (python !== undefined) {
-    const bridge = loadBridge(python.libpython, () => undefined)
+    const ignore = () => undefined
+    const bridge = loadBridge(python.libpython, ignore, ignore)
     while (bridge.status().state === 'absent') await turn()
   }
   return { work: starting, close: () => starting.then((runtime) => runtime.close()) }

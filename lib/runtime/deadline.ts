@@ -1,0 +1,27 @@
+import { DeadlineError, ValueError } from '../errors.js'
+
+/** How long a cancelled call may take to end before its caller is told that it is overdue, in milliseconds. */
+export const DEADLINE_GRACE_MS = 100
+
+/** Longest deadline, in milliseconds: what a timer of Node can wait for, some 24 days. */
+export const MAX_TIMEOUT_MS = 2_147_483_647
+
+/** Throws {@link ValueError} for a `timeoutMs` that is none. */
+export function checkTimeout(method: string, timeoutMs: number): void {
+  if (timeoutMs >= 0 && timeoutMs <= MAX_TIMEOUT_MS) return
+  throw new ValueError(
+    `Cannot call ${method}: timeoutMs must be from 0 to ${MAX_TIMEOUT_MS}, got ${timeoutMs}; leave it ` +
+      'out for no deadline',
+    'timeoutMs',
+  )
+}
+
+/** What a call rejects with whose deadline has passed. */
+export function deadlineError(
+  method: string,
+  timeoutMs: number | undefined,
+  options: { readonly overdue: boolean; readonly stateChanged?: boolean | undefined },
+): DeadlineError {
+  const rest = options.overdue ? ', and Python is still inside one long call' : ''
+  return new DeadlineError(`${method} did not end within ${timeoutMs} ms${rest}`, options)
+}
