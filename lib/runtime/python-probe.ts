@@ -4,8 +4,8 @@
  * The answer is facts only. What to make of them is decided in `find-python.ts` and `libpython.ts`.
  */
 import { execFile, type ExecFileException } from 'node:child_process'
-import { z } from 'zod'
 import { PythonNotFoundError } from '../errors.js'
+import { bool, list, optional, record, text, tuple, u32, type Infer } from '../schema/index.js'
 
 /** Longest wait for an answer, in milliseconds. A cold start from a slow disk takes seconds. */
 export const PROBE_TIMEOUT_MS = 20_000
@@ -54,26 +54,28 @@ print('${ANSWER_MARK}' + json.dumps({
 }))
 `
 
-const probeFacts = z.object({
-  implementation: z.string(),
-  version: z.string(),
-  versionInfo: z.tuple([z.int(), z.int(), z.int()]),
-  freeThreaded: z.boolean(),
-  pointerBits: z.int(),
-  machine: z.string().nullable(),
-  executable: z.string().nullable(),
-  prefix: z.string(),
-  basePrefix: z.string(),
-  mapped: z.array(z.string()),
-  config: z.object({
-    INSTSONAME: z.string().nullable(),
-    LDLIBRARY: z.string().nullable(),
-    LIBDIR: z.string().nullable(),
-    LIBPL: z.string().nullable(),
-    MULTIARCH: z.string().nullable(),
-    PYTHONFRAMEWORKPREFIX: z.string().nullable(),
+const maybeText = optional(text)
+
+const ProbeFacts = record('python probe', {
+  implementation: text,
+  version: text,
+  versionInfo: tuple('version_info', u32, u32, u32),
+  freeThreaded: bool,
+  pointerBits: u32,
+  machine: maybeText,
+  executable: maybeText,
+  prefix: text,
+  basePrefix: text,
+  mapped: list(text),
+  config: record('sysconfig', {
+    INSTSONAME: maybeText,
+    LDLIBRARY: maybeText,
+    LIBDIR: maybeText,
+    LIBPL: maybeText,
+    MULTIARCH: maybeText,
+    PYTHONFRAMEWORKPREFIX: maybeText,
   }),
-  includeDirs: z.array(z.string().nullable()),
+  includeDirs: list(maybeText),
 })
 
 /**
@@ -84,7 +86,7 @@ const probeFacts = z.object({
  * - `mapped`: the libpython files that the running interpreter has loaded (Linux; else empty)
  * - `includeDirs`: folders that may hold `Python.h`, best first
  */
-export type ProbeFacts = z.infer<typeof probeFacts>
+export type ProbeFacts = Infer<typeof ProbeFacts>
 
 /** Where and how an interpreter is run. */
 export interface ProbeOptions {
@@ -122,14 +124,16 @@ export async function runProbe(path: string, options: ProbeOptions = {}): Promis
     )
   }
   const answer = stdout.split(/\r?\n/).findLast((line) => line.startsWith(ANSWER_MARK))
-  const facts = probeFacts.safeParse(parseJson(answer?.slice(ANSWER_MARK.length)))
-  if (facts.success) return facts.data
-  throw new PythonNotFoundError(
-    `Cannot use "${path}" as Python: it did not answer as Python does ` +
-      `(it printed "${tellingLine(stdout)}"). ` +
-      'Name a CPython interpreter with TORCHBED_PYTHON or the option "executable".',
-    { cause: facts.error },
-  )
+  try {
+    return ProbeFacts.fromJson(answer?.slice(ANSWER_MARK.length) ?? '')
+  } catch (cause) {
+    throw new PythonNotFoundError(
+      `Cannot use "${path}" as Python: it did not answer as Python does ` +
+        `(it printed "${tellingLine(stdout)}"). ` +
+        'Name a CPython interpreter with TORCHBED_PYTHON or the option "executable".',
+      { cause },
+    )
+  }
 }
 
 interface RunResult {
@@ -171,12 +175,4 @@ function tellingLine(output: string): string {
   const lines = output.trim().split(/\r?\n/)
   const line = lines[0]?.startsWith('Traceback') ? lines.at(-1) : lines[0]
   return (line ?? '').trim().slice(0, 200)
-}
-
-function parseJson(text: string | undefined): unknown {
-  try {
-    return text === undefined ? undefined : JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -6,8 +6,6 @@
  * float `1.0`. Primitives, containers and variants that build codecs are in the files beside this one.
  */
 
-import { z } from 'zod'
-
 import { ConfigError } from '../errors.js'
 import { encodeCbor } from './cbor.js'
 import { configIssue, INVALID, Issues, type Read } from './issues.js'
@@ -141,19 +139,6 @@ export class Codec<T> {
   /** Reads a record's field: as {@link read} does, with the default in place when it is absent. */
   readonly readField: Read<T> = (input, issues) =>
     input === undefined && this.#parts.missing ? this.#parts.missing() : this.read(input, issues)
-
-  /** Reads as {@link fromValue} does, for use inside schemas of zod. */
-  get schema(): z.ZodType<T> {
-    return z.transform((input: unknown, context): T => {
-      const issues = new Issues()
-      const value = this.read(input, issues)
-      if (value !== INVALID) return value
-      for (const { path, message } of issues.list()) {
-        context.issues.push({ code: 'custom', input, message, path: [...path] })
-      }
-      return z.NEVER
-    })
-  }
 }
 
 /** Why a value cannot be written, and where inside it. */

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <thread>
 
 namespace torchbed {
 
@@ -15,12 +16,18 @@ inline void relax_processor() {
 #endif
 }
 
-/// Until `flag` is set, for `limit` at most.
+/// Until `flag` is set, for `limit` at most. Yields between short spins: the thread that is to set the flag
+/// may wait for this very core.
 inline void spin_until(const std::atomic<bool>& flag, std::chrono::microseconds limit) {
+  constexpr int kSpinsPerYield = 16;
   const auto end = std::chrono::steady_clock::now() + limit;
-  while (!flag.load(std::memory_order_acquire) && std::chrono::steady_clock::now() < end) {
-    relax_processor();
-  }
+  do {
+    for (int i = 0; i < kSpinsPerYield; ++i) {
+      if (flag.load(std::memory_order_acquire)) return;
+      relax_processor();
+    }
+    std::this_thread::yield();
+  } while (std::chrono::steady_clock::now() < end);
 }
 
 }  // namespace torchbed

@@ -6,11 +6,10 @@ Session 0 is the host itself; every other session is an open workload.
 import contextlib
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .awaiting import Awaiter
 from .cancelling import Cancelled, should_stop
 from .exiting import run_exit_functions
 from .failures import Failure, describe, forget, quoted, refused
@@ -18,6 +17,9 @@ from .loading import load_workload
 from .output import flush_standard_streams, redirect_standard_streams
 from .params import Params
 from .session import Session
+
+if TYPE_CHECKING:
+    from .awaiting import Awaiter
 
 try:
     from _torchbed_bridge import count_models as _tell_models
@@ -29,6 +31,8 @@ except ModuleNotFoundError:
 
 __all__ = ["Cancelled", "dispatch", "interrupt", "release", "shutdown", "start"]
 
+T = TypeVar("T")
+
 HOST_SESSION = 0
 
 WHOLE_SESSION = 0
@@ -39,7 +43,7 @@ class Host:
     """The open workloads of this interpreter, and the event loop they share."""
 
     def __init__(self) -> None:
-        self._awaiter = Awaiter()
+        self._awaiter: Awaiter | None = None
         self._sessions: dict[int, Session] = {}
         self._opened = 0
 
@@ -84,13 +88,14 @@ class Host:
 
     def interrupt(self, frame: FrameType | None) -> bool:
         """Let the event loop end the running call; False when it is not at work just now."""
-        return self._awaiter.interrupt(frame)
+        return self._awaiter is not None and self._awaiter.interrupt(frame)
 
     def close(self) -> None:
         """Drop all sessions and the event loop."""
         for number in list(self._sessions):
             self._close(number)
-        self._awaiter.close()
+        if self._awaiter is not None:
+            self._awaiter.close()
 
     def _open_workload(self, params: Params) -> object:
         workload = load_workload(
@@ -98,12 +103,20 @@ class Host:
             params.value("config"),
             params.texts("module_search_roots"),
             params.text_map("env"),
-            self._awaiter.result,
+            self._await_result,
         )
-        session = Session(workload, self._awaiter.result, self._count_models)
+        session = Session(workload, self._await_result, self._count_models)
         self._opened += 1
         self._sessions[self._opened] = session
         return {"session": self._opened, "workload_name": session.workload_name}
+
+    def _await_result(self, awaitable: Awaitable[T]) -> T:
+        if self._awaiter is None:
+            # asyncio takes longer to import than all the rest, and most workloads do without.
+            from .awaiting import Awaiter
+
+            self._awaiter = Awaiter()
+        return self._awaiter.result(awaitable)
 
     def _count_models(self) -> None:
         _tell_models(sum(session.model_count for session in self._sessions.values()))

@@ -30,6 +30,7 @@ import {
   withDefault,
   type MetricValue,
 } from '../../lib/schema/index.js'
+import { zodSchema } from '../../lib/zod.js'
 import { finiteFloats, texts } from './support/arbitraries.js'
 
 /** The problems that a call reports, as `path: message`. */
@@ -130,7 +131,7 @@ describe('records', () => {
   })
 
   it('can be parts of schemas of zod, and say where a problem is', () => {
-    const schema = z.object({ shard: MicroShard.schema })
+    const schema = z.object({ shard: zodSchema(MicroShard) })
     const value = MicroShard.fromJson(MicroShard.toJson(shard))
     const wire = { ...shard, ordinal: 3n, estimated_examples: 10n, estimated_tokens: 20n }
     assert.deepEqual(schema.parse({ shard: { ...wire, estimated_bytes: 30n } }).shard, value)
