@@ -3,8 +3,8 @@
  *
  *   node dist/bench/artifact-store.js [size in MiB, default 1024]
  *
- * Needs three times the size on the disk of the temporary folder. Each setting runs in a process of its own, for
- * the sake of the memory. The delay is what a timer due every millisecond sees on top of that millisecond; "idle"
+ * Needs three times the size on the disk of the temporary folder, and the size in memory. Each setting runs in a
+ * process of its own, for the sake of the memory. The delay is what a timer due every millisecond sees on top of that millisecond; "idle"
  * is what it sees when nothing happens.
  */
 
@@ -78,6 +78,11 @@ async function run(shared: string, chunkSize: number, durability: Durability): P
   await row('store again', () => store.storeArtifactFile(SPEC, source, chunking))
   await row('load manifest', () => store.loadManifest(artifact.artifact_id))
   await row('verify', () => store.hasCompleteArtifact(artifact.artifact_id, { verify: true }))
+  const bytes = await row('load bytes', () => store.materializeArtifactBytes(artifact))
+  await rm(root, { recursive: true })
+  await row('store bytes', () =>
+    store.storeArtifactBytes(SPEC, bytes, chunking, { transfer: true }),
+  )
   await row('collect garbage', () =>
     new FsArtifactStore(root, { chunkGraceMs: 0 }).garbageCollect(),
   )

@@ -1,5 +1,11 @@
 /** Timing two or more ways side by side: interleaved, so that a noisy machine disturbs all alike. */
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
 /** One way of doing a thing. A number that it returns is what it took, in milliseconds; else it is timed whole. */
 export type Case = () => unknown
 
@@ -14,9 +20,9 @@ export async function interleaved<Name extends string>(
     number[]
   >
   for (let round = -1; round < rounds; round++) {
-    // The order turns, so that none always follows the same other.
-    const first = Math.max(0, round) % names.length
-    for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+    for (const name of orderOf(names, Math.max(0, round))) {
+      // What one way has left behind is not freed at the cost of the next.
+      collectGarbage()
       const began = performance.now()
       const own = await cases[name]()
       const took = typeof own === 'number' ? own : performance.now() - began
@@ -27,6 +33,13 @@ export async function interleaved<Name extends string>(
     Name,
     number
   >
+}
+
+/** The order turns, and every other round it is reversed, so that none always follows the same other. */
+function orderOf<Name>(names: readonly Name[], round: number): readonly Name[] {
+  const first = round % names.length
+  const turned = [...names.slice(first), ...names.slice(0, first)]
+  return round % 2 === 0 ? turned : turned.reverse()
 }
 
 /** Runs `call` so many times, one after the other; the median in milliseconds. */

@@ -108,7 +108,8 @@ export class ArtifactReader {
     options: OperationOptions,
   ): AsyncGenerator<Uint8Array> {
     const { longest } = cutsOf(descriptor)
-    const count = chunksInMemory(longest, 1)
+    // Half of what a writer takes: a pass of the artifact often follows another one's.
+    const count = Math.ceil(chunksInMemory(longest) / 2)
     const buffers: Uint8Array[] = []
     const rootHash = new ContentHash()
     const read = async (chunk: ChunkDescriptor, index: number) => {

@@ -3,10 +3,10 @@
 import { CHUNK_BUFFER_BYTES, MAX_CHUNKS_IN_FLIGHT } from './constants.js'
 import { releaseMemory } from './release-memory.js'
 
-/** How many chunks of a size, in bytes, may be in memory at one time. */
-export function chunksInMemory(chunkBytes: number, atLeast: 1 | 2): number {
+/** How many chunks of a size, in bytes, may be in memory at one time; two at least. */
+export function chunksInMemory(chunkBytes: number): number {
   const room = Math.floor(CHUNK_BUFFER_BYTES / Math.max(chunkBytes, 1))
-  return Math.min(Math.max(room, atLeast), MAX_CHUNKS_IN_FLIGHT + 1)
+  return Math.min(Math.max(room, 2), MAX_CHUNKS_IN_FLIGHT + 1)
 }
 
 export class ChunkBuffers {
@@ -20,7 +20,7 @@ export class ChunkBuffers {
   constructor(size: number) {
     this.#size = size
     // One is filled while another is written.
-    this.#allowed = chunksInMemory(size, 2)
+    this.#allowed = chunksInMemory(size)
   }
 
   /**

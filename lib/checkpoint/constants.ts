@@ -33,6 +33,12 @@ export const POOL_HASH_MIN_BYTES = 128 * 1024
 /** Longest chunk that is hashed on Node's thread pool, in bytes: the pool works on a copy. */
 export const POOL_HASH_MAX_BYTES = 8 * 1024 * 1024
 
+/**
+ * Chunks of all artifacts that a thread has hashed on Node's thread pool at one time. One keeps up with the root
+ * hash, which has the same bytes to go through; more only take memory, and threads of the pool from files.
+ */
+export const MAX_POOL_HASHES = 1
+
 /** Bytes of a stream that are copied in one go, some 0.3 ms, then the event loop runs. */
 export const COPY_SLICE_BYTES = 1024 * 1024
 

@@ -5,7 +5,13 @@ import { setImmediate } from 'node:timers/promises'
 
 import { contentIdFromDigest, type ContentId } from '../schema/index.js'
 import { throwIfAborted } from './abort.js'
-import { HASH_SLICE_BYTES, POOL_HASH_MAX_BYTES, POOL_HASH_MIN_BYTES } from './constants.js'
+import {
+  HASH_SLICE_BYTES,
+  MAX_POOL_HASHES,
+  POOL_HASH_MAX_BYTES,
+  POOL_HASH_MIN_BYTES,
+} from './constants.js'
+import { Slots } from './in-parallel.js'
 
 /** A hash that is fed piece by piece on this thread; `contentId` ends it. */
 export class ContentHash {
@@ -29,6 +35,8 @@ export class ContentHash {
   }
 }
 
+const poolHashes = new Slots(MAX_POOL_HASHES)
+
 /**
  * The content id of one chunk. Where it pays, it is hashed on Node's thread pool, beside what this thread does.
  *
@@ -40,8 +48,11 @@ export async function contentIdOfChunk(
 ): Promise<ContentId> {
   const { byteLength } = bytes
   if (byteLength >= POOL_HASH_MIN_BYTES && byteLength <= POOL_HASH_MAX_BYTES) {
-    throwIfAborted(signal, 'hash a chunk')
-    return contentIdFromDigest(new Uint8Array(await webcrypto.subtle.digest('SHA-256', bytes)))
+    const digest = await poolHashes.run(async () => {
+      throwIfAborted(signal, 'hash a chunk')
+      return webcrypto.subtle.digest('SHA-256', bytes)
+    })
+    return contentIdFromDigest(new Uint8Array(digest))
   }
   const hash = new ContentHash()
   await hash.update(bytes, signal)

@@ -45,6 +45,29 @@ export class InFlight {
   }
 }
 
+/** Lets at most `limit` pieces of work run at one time; the others wait in order. */
+export class Slots {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(limit: number) {
+    this.#free = limit
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      // The slot goes straight to the next one, so that nobody gets in between.
+      if (next === undefined) this.#free++
+      else next()
+    }
+  }
+}
+
 /**
  * Runs `use` for every item, at most `limit` at one time, in order of their start. When one fails, no further one
  * is started, those under way are waited for, and the first error is thrown.

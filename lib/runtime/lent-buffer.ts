@@ -23,8 +23,8 @@ export class LentBuffer {
   readonly #size: number
   /** Null once taken. */
   #memory: ArrayBuffer | null
-  /** Calls that have it, or whose Python kept it. */
-  #loans = 0
+  /** Whether a call has it, or Python kept it beyond its call. Set by the addon. */
+  onLoan = false
 
   private constructor(memory: ArrayBuffer, writable: boolean) {
     this.#size = memory.byteLength
@@ -93,16 +93,6 @@ export class LentBuffer {
   /** Size of the memory. Throws {@link ValueError} once it was taken. */
   get byteLength(): number {
     return this.#held().byteLength
-  }
-
-  /** Whether a call has it, or Python kept it beyond its call. */
-  get onLoan(): boolean {
-    return this.#loans > 0
-  }
-
-  /** For the addon: a loan begins or ends. */
-  set onLoan(begins: boolean) {
-    this.#loans += begins ? 1 : -1
   }
 
   /**
