@@ -25,8 +25,11 @@ export interface Entered {
 /** How long Python works when the process is to wait for the end of that. */
 const SHORT_SECONDS = 1.5
 
-/** How long it works otherwise: longer than the process may take to leave. */
-const LONG_SECONDS = 5
+/**
+ * How long it works otherwise: much longer than the process may take to leave, as the length of a C call is
+ * estimated, and a busy machine puts that out by a factor.
+ */
+const LONG_SECONDS = 12
 
 const LENT_BYTES = 64 << 20
 

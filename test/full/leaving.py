@@ -27,7 +27,7 @@ def c_call(seconds: float, batches: list[Any]) -> None:
     """Multiply matrices in one C call, without the GIL."""
     import torch
 
-    matrix = torch.eye(768)
+    matrix = torch.eye(1024)
 
     def multiply(times: int) -> float:
         began = time.monotonic()
@@ -35,7 +35,7 @@ def c_call(seconds: float, batches: list[Any]) -> None:
         return time.monotonic() - began
 
     multiply(3)
-    times = max(3, round(seconds / multiply(20) * 20))
+    times = max(3, round(seconds / multiply(10) * 10))
     begin()
     multiply(times)
 
