@@ -36,6 +36,8 @@ export interface Bridge {
   giveUp(id: number): boolean
   isOverdue(): boolean
   takeProgress(): ProgressPieces
+  /** Tells V8 that JavaScript objects keep so much more memory alive outside its heap, or below zero, less. */
+  adjustExternalMemory(bytes: number): void
   release(session: number, model: number): void
   /** The session is closed when this environment ends, unless it is disowned before. */
   ownSession(session: number): void

@@ -8,7 +8,7 @@ import {
 } from '../errors.js'
 import type { Bridge } from './addon.js'
 import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from './deadline.js'
-import { encodeValue, type EncodedValue } from './encoded-value.js'
+import { encodeValue } from './encoded-value.js'
 import { errorFromFailure, isCallFailure, parametersError } from './failures.js'
 import { ProgressHub } from './progress-hub.js'
 import { ProgressStream } from './progress.js'
@@ -73,26 +73,25 @@ function submit(
   wantsProgress: boolean,
   params: PyInput,
 ): Promise<PyValue> {
-  let encoded: EncodedValue
   try {
-    encoded = encodeValue(params)
+    const { words, wordCount, numbers, numberCount, text, objects } = encodeValue(params)
+    return bridge.call(
+      session,
+      id,
+      method,
+      isUrgent,
+      wantsProgress,
+      words,
+      wordCount,
+      numbers,
+      numberCount,
+      text,
+      objects,
+    )
   } catch (cause) {
+    // The bridge lends what was encoded, and a getter may have taken it meanwhile.
     throw parametersError(cause, method)
   }
-  const { words, wordCount, numbers, numberCount, text, objects } = encoded
-  return bridge.call(
-    session,
-    id,
-    method,
-    isUrgent,
-    wantsProgress,
-    words,
-    wordCount,
-    numbers,
-    numberCount,
-    text,
-    objects,
-  )
 }
 
 /** Cancels a call when its time is over, and gives it up when that does not end it. */

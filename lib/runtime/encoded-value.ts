@@ -278,15 +278,9 @@ class Encoder implements EncodedValue {
   }
 
   #lent(lent: LentBuffer): void {
-    const { arrayBuffer } = lent
-    if (arrayBuffer === null) {
-      throw new RefusedValue('this LentBuffer was taken and holds no memory any more')
-    }
-    if (lent.onLoan || this.objects.includes(lent)) {
-      throw new RefusedValue('this LentBuffer is on loan to another call, or kept by Python')
-    }
-    if (isDetached(arrayBuffer)) {
-      throw new RefusedValue('the memory of this LentBuffer was transferred away')
+    lent.checkFree()
+    if (this.objects.includes(lent)) {
+      throw new RefusedValue('this LentBuffer is in the parameters twice')
     }
     this.#put(OP.object, this.objects.push(lent) - 1)
   }

@@ -97,9 +97,15 @@ export class LentBuffer {
 
   /**
    * For the addon: the memory of a new loan. It moves to an ArrayBuffer of its own first, so that what
-   * {@link bytes} gave before can neither change nor free it. Throws {@link RefusedValue} when it cannot be lent.
+   * {@link bytes} gave before can neither change nor free it. Throws as {@link checkFree} does.
    */
-  get arrayBuffer(): ArrayBuffer | null {
+  get arrayBuffer(): ArrayBuffer {
+    this.#memory = move(this.checkFree())
+    return this.#memory
+  }
+
+  /** For a call that is to lend it: throws {@link RefusedValue} when it cannot be lent. */
+  checkFree(): ArrayBuffer {
     if (this.#memory === null) {
       throw new RefusedValue('this LentBuffer was taken and holds no memory any more')
     }
@@ -109,7 +115,6 @@ export class LentBuffer {
     if (this.#isDetached(this.#memory)) {
       throw new RefusedValue('the memory of this LentBuffer was transferred away')
     }
-    this.#memory = move(this.#memory)
     return this.#memory
   }
 

@@ -142,6 +142,12 @@ Napi::Value is_overdue(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Interpreter::instance().is_overdue());
 }
 
+/// adjustExternalMemory(bytes): tells V8 that JavaScript objects keep so much more memory alive outside its
+/// heap, or below zero, less.
+void adjust_external_memory(const Napi::CallbackInfo& info) {
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), info[0].As<Napi::Number>().Int64Value());
+}
+
 /// takeProgress(): [id, content, ...]
 Napi::Value take_progress(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env())->take_progress();
@@ -158,6 +164,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("listen", Napi::Function::New(env, listen, "listen"));
   exports.Set("giveUp", Napi::Function::New(env, give_up, "giveUp"));
   exports.Set("isOverdue", Napi::Function::New(env, is_overdue, "isOverdue"));
+  exports.Set("adjustExternalMemory",
+              Napi::Function::New(env, adjust_external_memory, "adjustExternalMemory"));
   exports.Set("takeProgress", Napi::Function::New(env, take_progress, "takeProgress"));
   exports.Set("start", Napi::Function::New(env, start, "start"));
   exports.Set("call", Napi::Function::New(env, call, "call"));

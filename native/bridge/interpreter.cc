@@ -335,11 +335,17 @@ void Interpreter::await_work(bool spin) {
 void Interpreter::execute(Job& job) {
   Outcome outcome = host_.dispatch(job);
   if (std::size_t kept = loans_kept(job); kept > 0) {
-    outcome = Failure{"ERR_BUFFERS_RETAINED",
-                      "Python kept " + std::to_string(kept) +
-                          (kept == 1 ? " buffer that was" : " buffers that were") +
-                          " lent for one call; clone what must be kept, as with tensor.clone()",
-                      "", "", ""};
+    Failure retained{"ERR_BUFFERS_RETAINED",
+                     "Python kept " + std::to_string(kept) +
+                         (kept == 1 ? " buffer that was" : " buffers that were") +
+                         " lent for one call; clone what must be kept, as with tensor.clone()",
+                     "", "", ""};
+    if (auto* failure = std::get_if<Failure>(&outcome)) {
+      retained.message += "; the call itself failed: " + failure->message;
+      retained.python_type = std::move(failure->python_type);
+      retained.traceback = std::move(failure->traceback);
+    }
+    outcome = std::move(retained);
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   running_ = nullptr;
