@@ -11,7 +11,7 @@ import { chunksInMemory } from './chunk-buffers.js'
 import { cutsOf } from './chunk-feed.js'
 import type { ChunkFiles, Durability } from './chunk-files.js'
 import { checkRoot } from './chunk-stream.js'
-import { MAX_CHUNKS_IN_FLIGHT } from './constants.js'
+import { MAX_READS_IN_FLIGHT } from './constants.js'
 import { checkArtifactDescriptor, checkChunkDescriptor } from './descriptor.js'
 import { ArtifactLengthMismatchError } from './errors.js'
 import { withIo } from './files.js'
@@ -61,7 +61,7 @@ export class ArtifactReader {
         await this.#chunks.readInto(chunk, target, options)
         return target
       }
-      for await (const chunk of inOrder(chunks, MAX_CHUNKS_IN_FLIGHT, read)) {
+      for await (const chunk of inOrder(chunks, MAX_READS_IN_FLIGHT, read)) {
         await rootHash.update(chunk, options.signal)
       }
       checkRoot(descriptor, rootHash.contentId())

@@ -42,11 +42,20 @@ export const MAX_POOL_HASHES = 1
 /** Bytes of a stream that are copied in one go, some 0.3 ms, then the event loop runs. */
 export const COPY_SLICE_BYTES = 1024 * 1024
 
+/**
+ * Most bytes that are read into an artifact's memory in one go. The system may keep a core for the length of a read,
+ * from the event loop as well: some 6 ms for 8 MiB of fresh memory.
+ */
+export const MAX_READ_BYTES = 1024 * 1024
+
 /** Bytes that are read from a file in one go to be compared. */
 export const READ_BUFFER_BYTES = 256 * 1024
 
-/** Chunks that are written, or read, at one time; they wait for the disk together. */
+/** Chunks that are written at one time; they wait for the disk together. */
 export const MAX_CHUNKS_IN_FLIGHT = 4
+
+/** Chunks of one artifact that are read at one time: one while another is hashed. */
+export const MAX_READS_IN_FLIGHT = 2
 
 /** Memory for the chunks of one artifact that are being filled and written; at least two have room. */
 export const CHUNK_BUFFER_BYTES = 16 * 1024 * 1024

@@ -5,7 +5,7 @@ import { mkdir, open, readdir, readFile, stat, type FileHandle } from 'node:fs/p
 
 import { ConfigError, TorchbedError } from '../errors.js'
 import { MAX_JSON_BYTES, type Codec } from '../schema/index.js'
-import { READ_BUFFER_BYTES } from './constants.js'
+import { MAX_READ_BYTES, READ_BUFFER_BYTES } from './constants.js'
 import { CheckpointIoError, InvalidRecordError } from './errors.js'
 
 /**
@@ -76,7 +76,8 @@ export async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
 export async function fillFrom(file: FileHandle, target: Uint8Array): Promise<number> {
   let filled = 0
   while (filled < target.byteLength) {
-    const { bytesRead } = await file.read(target, filled, target.byteLength - filled)
+    const length = Math.min(target.byteLength - filled, MAX_READ_BYTES)
+    const { bytesRead } = await file.read(target, filled, length)
     if (bytesRead === 0) break
     filled += bytesRead
   }
