@@ -11,3 +11,9 @@ def progress(step: int, total: int | None, metrics: dict[str, bool | int | float
 
 def count_models(number: int) -> None:
     """Say how many models the open sessions hold together."""
+
+def hold_signal(number: int) -> None:
+    """Remember the handler of a signal that is about to be changed."""
+
+def share_signal(number: int) -> None:
+    """Let the remembered handler be called beside the new one."""

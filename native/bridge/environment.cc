@@ -172,7 +172,12 @@ void Environment::wake() {
 
 void Environment::on_wake(napi_env env, napi_value /*callback*/, void* context, void* /*data*/) {
   // Null during teardown: the outbox is emptied by close().
-  if (env != nullptr) static_cast<Environment*>(context)->drain();
+  if (env == nullptr) return;
+  try {
+    static_cast<Environment*>(context)->drain();
+  } catch (const Napi::Error&) {
+    // A worker that is being terminated makes no JavaScript values any more, and nobody waits for them.
+  }
 }
 
 void Environment::drain() {

@@ -163,7 +163,27 @@ void Interpreter::leave(const Environment& environment) {
            (state_ == State::kStarting || state_ == State::kRunning);
   }
   if (cancel_running) raise_cancelled();
-  if (last) end_without_destructors_if_busy(kDefaultGrace, 0);
+  if (!last) return;
+  // Libraries that Python loads after the handler is registered would have theirs run before it.
+  await_idle(kDefaultGrace);
+  end_without_destructors_if_busy(kDefaultGrace, 0);
+}
+
+/// Waits until Python has started and runs no job, which is cancelled over and over: a hook may swallow it.
+void Interpreter::await_idle(std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  std::unique_lock<std::mutex> lock(mutex_);
+  const auto is_idle = [this] { return state_ != State::kStarting && running_ == nullptr; };
+  while (!is_idle() && std::chrono::steady_clock::now() < deadline) {
+    if (running_ != nullptr) {
+      running_->cancel_requested = true;
+      lock.unlock();
+      raise_cancelled();
+      lock.lock();
+    }
+    const auto next = std::chrono::steady_clock::now() + kCancelInterval;
+    rest_.wait_until(lock, std::min(deadline, next), is_idle);
+  }
 }
 
 bool Interpreter::shut_down(std::chrono::milliseconds grace) {
@@ -181,7 +201,7 @@ bool Interpreter::shut_down(std::chrono::milliseconds grace) {
       lock.lock();
     }
     const auto next = std::chrono::steady_clock::now() + kCancelInterval;
-    parked_changed_.wait_until(lock, std::min(deadline, next), [this] { return parked_; });
+    rest_.wait_until(lock, std::min(deadline, next), [this] { return parked_; });
   }
   return parked_ && quiet_;
 }
@@ -288,7 +308,7 @@ void Interpreter::run(const StartOptions& options) {
     waiters.swap(start_waiters_);
     if (state_ == State::kFailed) parked_ = quiet_ = true;
   }
-  parked_changed_.notify_all();
+  rest_.notify_all();
   for (std::unique_ptr<Job>& job : waiters) start({}, std::move(job));
   if (state() == State::kFailed) return;
 
@@ -349,6 +369,7 @@ void Interpreter::execute(Job& job) {
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   running_ = nullptr;
+  rest_.notify_all();
   is_overdue_.store(false, std::memory_order_release);
   if (auto* failure = std::get_if<Failure>(&outcome); failure != nullptr && job.cancel_requested) {
     // Whatever the hook made of the cancellation, its caller asked for the end and gets that.
@@ -386,7 +407,7 @@ void Interpreter::park() {
   std::unique_lock<std::mutex> lock(mutex_);
   quiet_ = quiet;
   parked_ = true;
-  parked_changed_.notify_all();
+  rest_.notify_all();
   work_.wait(lock, [] { return false; });
 }
 

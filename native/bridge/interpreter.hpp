@@ -94,6 +94,7 @@ class Interpreter {
   /// Interpreter thread, GIL held: waits until there is something to do. `spin`: for a moment awake.
   void await_work(bool spin);
   [[nodiscard]] bool has_work() const { return stopping_ || !queue_.empty() || !releases_.empty(); }
+  void await_idle(std::chrono::milliseconds limit);
   void park();
   void execute(Job& job);
   std::size_t loans_kept(const Job& job);
@@ -109,7 +110,8 @@ class Interpreter {
   std::atomic<int64_t> models_{0};
   std::mutex mutex_;
   std::condition_variable work_;
-  std::condition_variable parked_changed_;
+  /// Parked, started, or between two jobs.
+  std::condition_variable rest_;
   // All below are guarded by mutex_.
   State state_ = State::kAbsent;
   std::string executable_;

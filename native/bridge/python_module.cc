@@ -8,6 +8,7 @@
 #include "place.hpp"
 #include "python.hpp"
 #include "python_values.hpp"
+#include "signals.hpp"
 
 namespace torchbed {
 namespace {
@@ -54,13 +55,34 @@ PyObject* count_models(PyObject* /*module*/, PyObject* number) {
   Py_RETURN_NONE;
 }
 
-std::array<PyMethodDef, 5> methods = {{
+/// The signal's number, or -1 with a Python exception set.
+int signal_number(PyObject* number) { return static_cast<int>(PyLong_AsLong(number)); }
+
+/// hold_signal(number: int) -> None.
+PyObject* hold(PyObject* /*module*/, PyObject* number) {
+  const int signal = signal_number(number);
+  if (signal == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  hold_signal(signal);
+  Py_RETURN_NONE;
+}
+
+/// share_signal(number: int) -> None.
+PyObject* share(PyObject* /*module*/, PyObject* number) {
+  const int signal = signal_number(number);
+  if (signal == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  share_signal(signal);
+  Py_RETURN_NONE;
+}
+
+std::array<PyMethodDef, 7> methods = {{
     {"write", write, METH_VARARGS, "write(stream, text): hand text to Node (1 stdout, 2 stderr)."},
     {"should_stop", should_stop, METH_NOARGS,
      "should_stop(): whether the running call was asked to stop."},
     {"progress", progress, METH_VARARGS,
      "progress(step, total, metrics): tell whoever listens to the running call."},
     {"count_models", count_models, METH_O, "count_models(number): how many models there are."},
+    {"hold_signal", hold, METH_O, "hold_signal(number): remember the handler that is there."},
+    {"share_signal", share, METH_O, "share_signal(number): call the remembered handler too."},
     {nullptr, nullptr, 0, nullptr},
 }};
 

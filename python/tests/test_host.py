@@ -179,6 +179,7 @@ RECORDER = """
     bridge.should_stop = lambda: True
     bridge.progress = lambda step, total, metrics: None
     bridge.count_models = lambda number: None
+    bridge.hold_signal = bridge.share_signal = lambda number: None
     sys.modules["_torchbed_bridge"] = bridge
     from torchbed import host
     import torchbed

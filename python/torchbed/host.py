@@ -17,6 +17,7 @@ from .loading import load_workload
 from .output import flush_standard_streams, redirect_standard_streams
 from .params import Params
 from .session import Session
+from .signals import share_signals
 
 if TYPE_CHECKING:
     from .awaiting import Awaiter
@@ -137,9 +138,10 @@ def start() -> None:
     if _started:
         return
     _started = True
-    from _torchbed_bridge import write
+    from _torchbed_bridge import hold_signal, share_signal, write
 
     redirect_standard_streams(write)
+    share_signals(hold_signal, share_signal)
     prefer_spawn()
 
 

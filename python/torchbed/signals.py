@@ -1,0 +1,34 @@
+"""Python's signal handlers in a process whose signals belong to somebody else.
+
+The host's event loop has handlers of its own. Without SIGCHLD, which torch takes for the worker
+processes of a DataLoader, it would never again learn that a child process has ended.
+"""
+
+import signal
+from collections.abc import Callable
+from functools import wraps
+from types import FrameType
+from typing import Any, cast
+
+Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
+
+
+def share_signals(hold: Callable[[int], None], share: Callable[[int], None]) -> None:
+    """Let signal.signal() add a handler to the host's instead of taking its place.
+
+    Both are called then. Where the host has none, Python's handler stands alone; except for SIGINT,
+    SIGTERM, SIGHUP and SIGQUIT, which end the process then, as the host's users expect, and never
+    call it. hold, share: are called before and after a handler is changed, with the signal's number.
+    """
+    original = signal.signal
+
+    @wraps(original)
+    def shared(signalnum: int, handler: Handler) -> Handler:
+        number = int(signalnum)
+        hold(number)
+        try:
+            return cast(Handler, original(signalnum, handler))
+        finally:
+            share(number)
+
+    signal.signal = cast(Any, shared)
