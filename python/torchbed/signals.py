@@ -18,7 +18,9 @@ def share_signals(hold: Callable[[int], None], share: Callable[[int], None]) -> 
 
     Both are called then. Where the host has none, Python's handler stands alone; except for SIGINT,
     SIGTERM, SIGHUP and SIGQUIT, which end the process then, as the host's users expect, and never
-    call it. hold, share: are called before and after a handler is changed, with the signal's number.
+    call it.
+
+    hold, share: are called before and after a handler is changed, with the signal's number.
     """
     original = signal.signal
 
@@ -27,7 +29,7 @@ def share_signals(hold: Callable[[int], None], share: Callable[[int], None]) -> 
         number = int(signalnum)
         hold(number)
         try:
-            return cast(Handler, original(signalnum, handler))
+            return original(signalnum, handler)
         finally:
             share(number)
 

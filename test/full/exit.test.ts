@@ -25,6 +25,7 @@ const linux = process.platform === 'linux' ? describe : describe.skip
 const CUT: readonly (readonly [StateName, WayName])[] = [
   ['finding', 'exit'],
   ['starting', 'exit'],
+  ['starting', 'terminate'],
   ['importing', 'throw'],
   ['idle', 'reject'],
   ['training', 'handler'],
@@ -39,6 +40,7 @@ const CUT: readonly (readonly [StateName, WayName])[] = [
   ['loader', 'sigterm'],
   ['thread', 'terminate'],
   ['worker', 'natural'],
+  ['worker', 'exit'],
 ]
 
 linux('a process that leaves', () => {
