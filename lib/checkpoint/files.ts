@@ -1,9 +1,10 @@
 /** Reading the files of a store, with typed errors. */
 
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, readdir, stat, type FileHandle } from 'node:fs/promises'
 
 import { ConfigError, TorchbedError } from '../errors.js'
+import { readWholeFile } from '../files/read-whole.js'
 import { MAX_JSON_BYTES, type Codec } from '../schema/index.js'
 import { MAX_READ_BYTES, READ_BUFFER_BYTES } from './constants.js'
 import { CheckpointIoError, InvalidRecordError } from './errors.js'
@@ -95,6 +96,16 @@ export async function fileHolds(path: string, bytes: Uint8Array): Promise<boolea
   return at === bytes.byteLength
 }
 
+/** A file's bytes, by its size. */
+export async function readFileOf(path: string, size: number): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY)
+  try {
+    return await readWholeFile(file, size)
+  } finally {
+    await file.close()
+  }
+}
+
 /**
  * A record from a JSON file; undefined when there is no file.
  *
@@ -107,7 +118,7 @@ export async function readRecord<T>(path: string, codec: Codec<T>): Promise<T | 
     if (size > MAX_JSON_BYTES) {
       throw new InvalidRecordError(path, `${size} bytes exceed the limit of ${MAX_JSON_BYTES}`)
     }
-    return codec.fromJson(await readFile(path))
+    return codec.fromJson(await readFileOf(path, size))
   } catch (error) {
     if (isMissing(error)) return undefined
     if (!(error instanceof ConfigError)) throw error

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, renameSync, statSync, type Stats } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 
 import { ArtifactDescriptor, type ArtifactId, type ChunkId } from '../schema/index.js'
 import { throwIfAborted, type OperationOptions } from './abort.js'
@@ -32,6 +32,8 @@ export async function collectGarbage(
   { signal }: OperationOptions = {},
 ): Promise<GarbageCollectionReport> {
   const stopIfAborted = () => throwIfAborted(signal, 'collect garbage')
+  await restoreNames(layout.manifestsFolder)
+  await restoreNames(layout.chunksFolder)
   const keep = new Set<string>()
   const unpinned: ArtifactDescriptor[] = []
   const pins = new Set(await namesIn(layout.pinsFolder))
@@ -110,13 +112,14 @@ function pinPaths(
  * manifest, or make a chunk young that it found in place. So the file first loses its name, and is looked at once
  * more. From then on, a writer finds it gone and writes it again; before that, we see what the writer did and give
  * the name back. Nothing is lost either way. The calls are synchronous, some microseconds each, so that a file
- * which gets its name back was gone for hardly any time.
+ * which gets its name back was gone for hardly any time. Should the process be killed in it, the next collection
+ * gives the name back, which the file's new one holds.
  *
  * @param isWanted looks at the file, which is at the given path now
  * @returns false when it is wanted, or gone already
  */
 async function removeUnless(path: string, isWanted: (at: string) => boolean): Promise<boolean> {
-  const away = join(dirname(path), `.torchbed-${randomBytes(12).toString('hex')}.tmp`)
+  const away = `${path}${AWAY_MARK}${randomBytes(12).toString('hex')}.tmp`
   try {
     if (isWanted(path)) return false
     renameSync(path, away)
@@ -130,6 +133,27 @@ async function removeUnless(path: string, isWanted: (at: string) => boolean): Pr
     throw error
   }
   return remove(away)
+}
+
+/** In the name of a file whose own name was taken away, which stands before it. */
+const AWAY_MARK = '.torchbed-'
+
+/**
+ * Gives files their names back that a collector has taken away and did not live to look at again. One that is alive
+ * is not harmed: it finds the file gone, and leaves it to us.
+ */
+async function restoreNames(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const end = name.endsWith('.tmp') ? name.lastIndexOf(AWAY_MARK) : -1
+    if (end <= 0) continue
+    const path = join(folder, name.slice(0, end))
+    try {
+      // When somebody has stored it again, this one is a left-over.
+      if (!existsSync(path)) renameSync(join(folder, name), path)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
+  }
 }
 
 async function isOld(path: string, graceMs: number): Promise<boolean> {

@@ -1,12 +1,12 @@
 /** Pins: one file per id that garbage collection must keep (spec section 9.1). */
 
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { writeFileAtomic } from '../files/atomic-write.js'
 import type { Durability } from './chunk-files.js'
 import { CheckpointError } from './errors.js'
-import { fileSize, isMissing, namesIn, withIo } from './files.js'
+import { fileSize, isMissing, namesIn, readFileOf, withIo } from './files.js'
 import { idComponent } from './layout.js'
 
 export class PinFolder {
@@ -60,7 +60,7 @@ export class PinFolder {
     try {
       const size = await fileSize(path)
       if (size === undefined) return undefined
-      return size > MAX_PIN_BYTES ? '' : await readFile(path, 'utf8')
+      return size > MAX_PIN_BYTES ? '' : (await readFileOf(path, size)).toString()
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error

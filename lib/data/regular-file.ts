@@ -3,6 +3,7 @@
 import type { BigIntStats } from 'node:fs'
 import { constants, lstat, open, type FileHandle } from 'node:fs/promises'
 
+import { readWholeFile } from '../files/read-whole.js'
 import { READ_PIECE_BYTES } from './constants.js'
 import { DataTooLargeError, UnsafeLocatorError } from './errors.js'
 import { ioError, quote } from './locator.js'
@@ -100,7 +101,7 @@ export async function readWhole(
   maxBytes: number,
 ): Promise<Buffer> {
   if (stats.size > maxBytes) throw tooLarge(quote(path), Number(stats.size), maxBytes)
-  const bytes = await file.readFile().catch((cause: unknown) => {
+  const bytes = await readWholeFile(file, Number(stats.size)).catch((cause: unknown) => {
     throw ioError('read', path, cause)
   })
   // It may have grown since.

@@ -74,7 +74,12 @@ export async function makeOld(path: string, ageMs = 24 * 60 * 60 * 1000): Promis
  */
 export async function runElsewhere(script: string, limits?: string): Promise<string> {
   const module = fileURLToPath(new URL('../../lib/checkpoint/index.js', import.meta.url))
-  const source = `import { FsArtifactStore, chunkingScheme } from ${JSON.stringify(module)}\n${script}`
+  const imports = `import { FsArtifactStore, chunkingScheme } from ${JSON.stringify(module)}`
+  return runScript(`${imports}\n${script}`, limits)
+}
+
+/** Another process that runs an ES module; as {@link runElsewhere}. */
+export async function runScript(source: string, limits?: string): Promise<string> {
   const command = [process.execPath, '--input-type=module', '-e', source]
   if (limits !== undefined) command.unshift('/bin/sh', '-c', `${limits}; exec "$@"`, 'sh')
   const [program = '', ...args] = command
