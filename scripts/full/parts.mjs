@@ -16,6 +16,10 @@ export const PARTS = {
     what: 'how a process ends, in every state and in every way',
     load: () => import('./exit.mjs'),
   },
+  surroundings: {
+    what: 'hostile surroundings, hooks that misuse the process, several environments, bundles',
+    load: () => import('./surroundings.mjs'),
+  },
   crash: {
     what: 'processes that are killed while they write a store or a shard cache',
     load: () => import('./crash.mjs'),
