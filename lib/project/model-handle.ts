@@ -1,15 +1,37 @@
 import { HandleReleasedError, ValueError } from '../errors.js'
 import type { WorkloadSession } from '../runtime/python-runtime.js'
 
-interface Dropped {
-  readonly session: WorkloadSession
+/** What a model is taken for whose size nobody has told, in bytes. */
+export const ASSUMED_MODEL_BYTES = 4 << 20
+
+/** Most that V8 is told of one model, in bytes: as much makes it begin a collection. */
+export const MAX_DECLARED_BYTES = 64 << 20
+
+/** A session of this process, where V8 can be told what its handles keep alive. */
+export interface SizedSession extends WorkloadSession {
+  /** Tells V8 of so much more memory outside its heap, or below zero, of less. */
+  adjustExternalMemory?(bytes: number): void
+}
+
+interface Held {
+  readonly session: SizedSession
   readonly modelId: string
+  /** What V8 was told, in bytes. */
+  declaredBytes: number
 }
 
 /** The net under handles that nobody released: it posts the id and never waits. */
-const dropped = new FinalizationRegistry<Dropped>(({ session, modelId }) =>
-  session.releaseModel(modelId),
-)
+const dropped = new FinalizationRegistry<Held>((model) => {
+  declare(model, 0)
+  model.session.releaseModel(model.modelId)
+})
+
+/** A handle is a few bytes to V8, which would let gigabytes of models pile up before it collects one. */
+function declare(model: Held, bytes: number): void {
+  const declaredBytes = Math.min(bytes, MAX_DECLARED_BYTES)
+  model.session.adjustExternalMemory?.(declaredBytes - model.declaredBytes)
+  model.declaredBytes = declaredBytes
+}
 
 /**
  * A model that lives in Python (spec section 2.7). `await handle.release()`, or `await using`, frees
@@ -18,14 +40,17 @@ const dropped = new FinalizationRegistry<Dropped>(({ session, modelId }) =>
 export class ModelHandle implements AsyncDisposable {
   /** `m1`, `m2`, … in the order in which the workload made its models. */
   readonly modelId: string
-  readonly #session: WorkloadSession
+  readonly #session: SizedSession
+  readonly #held: Held
   #released = false
 
-  /** For {@link TorchProject}; a handle is not made by hand. */
-  constructor(session: WorkloadSession, modelId: string) {
+  /** For {@link TorchProject}; a handle is not made by hand. `bytes` is the model's size, as far as it is known. */
+  constructor(session: SizedSession, modelId: string, bytes = ASSUMED_MODEL_BYTES) {
     this.#session = session
     this.modelId = modelId
-    dropped.register(this, { session, modelId }, this)
+    this.#held = { session, modelId, declaredBytes: 0 }
+    dropped.register(this, this.#held, this)
+    declare(this.#held, bytes)
   }
 
   get released(): boolean {
@@ -37,8 +62,14 @@ export class ModelHandle implements AsyncDisposable {
     if (this.#released) return
     this.#released = true
     dropped.unregister(this)
+    declare(this.#held, 0)
     if (this.#session.closed) return
     await this.#session.call('release_model', { model_id: this.modelId })
+  }
+
+  /** For {@link WorkloadCalls}: the model's size in bytes, now that it is known. */
+  resize(bytes: number): void {
+    if (!this.#released) declare(this.#held, bytes)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises'
 import { ProtocolError, ValueError } from '../errors.js'
-import type { CallOptions, WorkloadSession } from '../runtime/python-runtime.js'
+import type { CallOptions } from '../runtime/python-runtime.js'
 import { LentBuffer } from '../runtime/lent-buffer.js'
 import { PyFloat, type PyInput, type PyValue } from '../runtime/values.js'
 import {
@@ -22,7 +23,7 @@ import {
   type MicroShardId,
   type PeerId,
 } from '../schema/index.js'
-import { ModelHandle } from './model-handle.js'
+import { ModelHandle, type SizedSession } from './model-handle.js'
 import { pythonInput } from './python-input.js'
 
 const Hello = record('hello', { workload_name: text })
@@ -85,8 +86,10 @@ function refuseBadWeights(candidate: ModelCandidate): void {
  */
 export class WorkloadCalls {
   #ways: Promise<ArtifactWays> | undefined
+  /** Of the last artifact, in bytes: a workload's models are about of one size. */
+  #modelBytes: number | undefined
 
-  constructor(readonly session: WorkloadSession) {}
+  constructor(readonly session: SizedSession) {}
 
   async hello(): Promise<string> {
     return this.#ask(Hello, 'hello', null).then((answer) => answer.workload_name)
@@ -98,7 +101,7 @@ export class WorkloadCalls {
 
   async initModel(device: string, options?: CallOptions): Promise<ModelHandle> {
     const { model_id } = await this.#ask(Created, 'init_model', { device }, options)
-    return new ModelHandle(this.session, model_id)
+    return new ModelHandle(this.session, model_id, this.#modelBytes)
   }
 
   async trainWindow(
@@ -125,6 +128,7 @@ export class WorkloadCalls {
   async loadModelArtifact(model: ModelHandle, path: string, options?: CallOptions): Promise<void> {
     const params = { ...this.#model(model, 'load_model_artifact'), artifact_path: path }
     await this.session.call('load_model_artifact', params, options)
+    await this.#learnSizeOfFile(model, path)
   }
 
   async materializeModelArtifact(
@@ -134,6 +138,7 @@ export class WorkloadCalls {
   ): Promise<void> {
     const params = { ...this.#model(model, 'materialize_model_artifact'), artifact_path: path }
     await this.session.call('materialize_model_artifact', params, options)
+    await this.#learnSizeOfFile(model, path)
   }
 
   /** How the workload loads and gives artifacts; asked once, for sessions that lend memory. */
@@ -147,7 +152,9 @@ export class WorkloadCalls {
     options?: CallOptions,
   ): Promise<void> {
     const params = { ...this.#model(model, 'load_model_memory'), artifact }
+    const { byteLength } = artifact
     await this.session.call('load_model_memory', params, options)
+    this.#learnSize(model, byteLength)
   }
 
   /** The model as an artifact, in memory that Python fills in place. */
@@ -157,6 +164,7 @@ export class WorkloadCalls {
     const artifact = LentBuffer.allocate(total_bytes)
     const params = { ...this.#model(model, 'fill_model_memory'), artifact }
     await this.session.call('fill_model_memory', params, options)
+    this.#learnSize(model, total_bytes)
     return artifact
   }
 
@@ -179,7 +187,8 @@ export class WorkloadCalls {
       policy: pythonInput(MergePolicy, policy),
     }
     const { model_id } = await this.#ask(MaybeCreated, method, params, options)
-    return model_id === null ? null : new ModelHandle(this.session, model_id)
+    if (model_id === null) return null
+    return new ModelHandle(this.session, model_id, this.#modelBytes)
   }
 
   async applySingleRootEma(
@@ -218,6 +227,18 @@ export class WorkloadCalls {
 
   #model(model: ModelHandle, method: string): { model_id: string } {
     return { model_id: this.#id(model, method) }
+  }
+
+  #learnSize(model: ModelHandle, bytes: number): void {
+    this.#modelBytes = bytes
+    model.resize(bytes)
+  }
+
+  /** The file may be gone again; the size is a hint, and not worth an error. */
+  async #learnSizeOfFile(model: ModelHandle, path: string): Promise<void> {
+    if (this.session.adjustExternalMemory === undefined) return
+    const file = await stat(path).catch(() => undefined)
+    if (file) this.#learnSize(model, file.size)
   }
 
   /** Calls, and reads the answer, which a worker of another make may get wrong. */
