@@ -40,7 +40,8 @@ export function isTempFileName(name: string): boolean {
  * Writes a whole file. Its folder must exist.
  *
  * @param data bytes, or text that is written as UTF-8
- * @throws AbortError when the signal fires first; else the system's error. In both cases the target is untouched
+ * @throws AbortError when the signal fires first; else the system's error. In both cases the target is untouched,
+ *   or, when the last step alone failed, which syncs the folder, replaced as a whole
  */
 export async function writeFileAtomic(
   path: string,
@@ -58,7 +59,7 @@ export async function writeFileAtomic(
  *
  * @returns the number of bytes written
  * @throws AbortError when the signal fires first; else what the source threw, or the system's error. In each
- *   case the target is untouched
+ *   case the target is as {@link writeFileAtomic} says
  */
 export async function writeStreamAtomic(
   path: string,

@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod, mkdir, readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { chunkingScheme, FsArtifactStore } from '../../lib/checkpoint/index.js'
+import { chunkingScheme, FsArtifactStore, type Durability } from '../../lib/checkpoint/index.js'
 import { sweepElsewhere } from '../full/crash-faults.js'
+import { unsafeIn } from '../full/crash-log.js'
 import { faultEnvironment, FaultFile, faultLibrary, withSmallDisk } from '../full/faults.js'
-import { filesBelow, removeFolder, runElsewhere, SERVE_HEAD, temporaryFolder } from './support.js'
+import {
+  filesBelow,
+  removeFolder,
+  runElsewhere,
+  runScript,
+  SERVE_HEAD,
+  serveHead,
+  temporaryFolder,
+} from './support.js'
 
 const library = faultLibrary()
 const faultIt = library === undefined ? it.skip : it
@@ -120,5 +129,91 @@ describe('the artifact store, when the system refuses,', () => {
     },
   )
 })
+
+it('the log of a machine that crashes tells what could be undone', () => {
+  const log = [
+    'write\t/c/1.tmp\t',
+    'rename\t/c/1.tmp\t/c/1',
+    'write\t/c/2.tmp\t',
+    'sync\t/c/2.tmp\t',
+    'rename\t/c/2.tmp\t/c/2',
+    'rename\t/m/3.tmp\t/m/3',
+    'sync\t/c\t',
+    '',
+  ]
+  assert.deepEqual(
+    unsafeIn(log.join('\n'), (folder) => (folder === '/m' ? '/c' : undefined)),
+    [
+      '/c/1 was named before its bytes were safe',
+      '/m/3 was named before /c/1 was safe',
+      '/m/3 was named before /c/2 was safe',
+      '/m/3 may vanish',
+    ],
+  )
+})
+
+describe('the artifact store, when the machine crashes,', () => {
+  let folder = ''
+  beforeEach(async () => {
+    folder = await realpath(await temporaryFolder())
+  })
+  afterEach(() => removeFolder(folder))
+
+  async function logOf(durability: Durability): Promise<string> {
+    const root = join(folder, 'watched', durability)
+    const orders = join(folder, 'orders')
+    const log = join(folder, `${durability}.log`)
+    FaultFile.make(orders)
+    await mkdir(root, { recursive: true })
+    const artifact = await serveHead()
+    await runScript(
+      `import { FsArtifactStore, chunkingScheme } from ${JSON.stringify(MODULE)}
+      const store = new FsArtifactStore(${JSON.stringify(root)}, { durability: '${durability}' })
+      const spec = ${JSON.stringify(SERVE_HEAD)}
+      const large = Buffer.from(Uint32Array.from({ length: 400_000 }, (_, i) => i).buffer)
+      await store.storeArtifactBytes(spec, large, chunkingScheme(300_000), { pin: true })
+      await store.storeArtifactReader(spec, [Buffer.from('a stream')], chunkingScheme(3))
+      // Its chunks are there already, and only they.
+      await store.storePrebuiltArtifactBytes(${JSON.stringify(artifact)}, Buffer.from('abcdefgh'))
+      await store.storePrebuiltArtifactBytes(${JSON.stringify(artifact)}, Buffer.from('abcdefgh'))
+      await store.pinHead('head')
+      await store.storeHead({ ...${JSON.stringify(HEAD)}, metrics: {} })
+      const out = ${JSON.stringify(join(root, 'out.bin'))}
+      await store.materializeArtifactFile(${JSON.stringify(artifact)}, out)`,
+      undefined,
+      faultEnvironment(library!, join(folder, 'watched'), orders, log),
+    )
+    return readFile(log, 'utf8')
+  }
+
+  const chunksBeforeManifests = (at: string) =>
+    at.endsWith('/manifests') ? join(at, '..', 'chunks') : undefined
+
+  faultIt(
+    'has on the disk what was stored, and the chunks of every manifest that is there (needs cc)',
+    async () => {
+      const log = await logOf('full')
+      assert.deepEqual(unsafeIn(log, chunksBeforeManifests), [])
+      assert.ok(log.split('\n').filter((line) => line.startsWith('rename')).length > 15, log)
+    },
+  )
+
+  faultIt('leaves the disk to the system with durability none (needs cc)', async () => {
+    const log = await logOf('none')
+    assert.doesNotMatch(log, /^sync/m)
+    assert.ok(unsafeIn(log, chunksBeforeManifests).length > 15)
+  })
+})
+
+const HEAD = {
+  head_id: 'head',
+  study_id: 'study',
+  experiment_id: 'experiment',
+  revision_id: 'revision',
+  artifact_id: 'artifact',
+  parent_head_id: null,
+  global_step: 3,
+  created_at: '2026-01-02T03:04:05Z',
+}
 
 const MODULE = new URL('../../lib/checkpoint/index.js', import.meta.url).href

@@ -79,11 +79,18 @@ export async function runElsewhere(script: string, limits?: string): Promise<str
 }
 
 /** Another process that runs an ES module; as {@link runElsewhere}. */
-export async function runScript(source: string, limits?: string): Promise<string> {
+export async function runScript(
+  source: string,
+  limits?: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<string> {
   const command = [process.execPath, '--input-type=module', '-e', source]
   if (limits !== undefined) command.unshift('/bin/sh', '-c', `${limits}; exec "$@"`, 'sh')
   const [program = '', ...args] = command
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let output = ''
   child.stdout.on('data', (data: Buffer) => (output += data.toString()))
   const [status] = (await once(child, 'close')) as [number | null]

@@ -8,10 +8,12 @@ import { isTempFileName } from '../../lib/files/atomic-write.js'
 import { contentId, type ShardFetchEntry } from '../../lib/schema/index.js'
 import { runScript } from '../checkpoint/support.js'
 import { sweepElsewhere } from '../full/crash-faults.js'
-import { faultLibrary, withSmallDisk } from '../full/faults.js'
+import { unsafeIn } from '../full/crash-log.js'
+import { faultEnvironment, FaultFile, faultLibrary, withSmallDisk } from '../full/faults.js'
 import { Dataset } from './support/dataset.js'
 
-const faultIt = faultLibrary() === undefined ? it.skip : it
+const library = faultLibrary()
+const faultIt = library === undefined ? it.skip : it
 const posixIt = process.platform === 'win32' ? it.skip : it
 const MODULE = fileURLToPath(new URL('../../lib/data/index.js', import.meta.url))
 
@@ -70,6 +72,22 @@ describe('the shard cache, when the system refuses,', () => {
     const tell = ({ code, cause, message }) => console.log(code, cause?.code, message)
     const [kept, large] = ${JSON.stringify([dataset.id(0), dataset.id(1)])}
     await fetch(kept)`
+
+  faultIt('has on the disk what was fetched when the machine crashes (needs cc)', async () => {
+    const orders = join(dataset.folder, 'orders')
+    const log = join(dataset.folder, 'log')
+    FaultFile.make(orders)
+    await runScript(
+      `import { ShardCache } from ${JSON.stringify(MODULE)}
+      ${script()}
+      await fetch(kept, large)`,
+      undefined,
+      faultEnvironment(library!, dataset.cacheRoot, orders, log),
+    )
+    const text = await readFile(log, 'utf8')
+    assert.deepEqual(unsafeIn(text), [])
+    assert.equal(text.split('\n').filter((line) => line.startsWith('rename')).length, 3)
+  })
 
   posixIt('at a limit for the size of files keeps what it had', async () => {
     const output = await runScript(

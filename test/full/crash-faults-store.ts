@@ -33,7 +33,7 @@ const head: HeadDescriptor = {
 }
 
 const CHUNKING = chunkingScheme(1000)
-const oldBytes = bytesOf(0, 3500)
+const oldBytes = bytesOf(0, 2500)
 const old = await store.storeArtifactBytes(spec, oldBytes, CHUNKING, { pin: true })
 await store.storeHead(head)
 const target = join(files, 'target.bin')
@@ -69,15 +69,15 @@ const storing = (name: string, length: number, chunkSize: number): Scenario => (
 
 /** The same chunks once more, which are old: they are found, and made young again. */
 const reusing: Scenario = {
-  ...storing('storing what is there', 3500, 1000),
+  ...storing('storing what is there', 1500, 1000),
   before: async (round) => {
-    const { chunks } = await store.storeArtifactReader(spec, [bytesOf(round, 3500)], CHUNKING)
+    const { chunks } = await store.storeArtifactReader(spec, [bytesOf(round, 1500)], CHUNKING)
     for (const { chunk_id } of chunks) await utimes(store.chunkPath(chunk_id), 0, 0)
   },
 }
 
 const scenarios: readonly Scenario[] = [
-  storing('storing a small artifact', 3500, 1000),
+  storing('storing a small artifact', 1500, 1000),
   storing('storing a large artifact', 1_100_000, 600_000),
   reusing,
   {
