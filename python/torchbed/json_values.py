@@ -23,6 +23,19 @@ def check_json(value: object) -> None:
 
 
 def _check(value: object, place: tuple[str | int, ...]) -> None:
+    try:
+        _check_parts(value, place)
+    except NotJsonError:
+        raise
+    except Exception as error:  # of the value's own code, such as a list that cannot be iterated
+        raise NotJsonError(
+            f"the value raised {type(error).__name__} while it was read; return None, bool, int, "
+            "float, str, list or dict",
+            _path(place),
+        ) from error
+
+
+def _check_parts(value: object, place: tuple[str | int, ...]) -> None:
     if value is None or isinstance(value, bool | int | float | str):
         return
     if not isinstance(value, dict | list | tuple):
@@ -54,7 +67,7 @@ def _items(
                 "worker process; keys must be str",
                 _path(place),
             )
-        yield key, item
+        yield str.__str__(key), item  # without what a subclass makes of it
 
 
 def _path(place: tuple[str | int, ...]) -> str:

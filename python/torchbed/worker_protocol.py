@@ -48,6 +48,12 @@ class Connection:
 def json_text(message: object) -> str:
     """Return a message as ASCII JSON, NaN and infinities as Python's tokens.
 
-    Raises ValueError for an int with more digits than Python prints.
+    Raises ValueError for an int with more digits than Python prints, and for an object whose own
+    code raises.
     """
-    return json.dumps(message, separators=(",", ":"))
+    try:
+        return json.dumps(message, separators=(",", ":"))
+    except ValueError:
+        raise
+    except Exception as error:  # of a list or dict that overrides how it is read
+        raise ValueError(f"a value raised {type(error).__name__} while it was written") from error

@@ -16,6 +16,10 @@ export const PARTS = {
     what: 'how a process ends, in every state and in every way',
     load: () => import('./exit.mjs'),
   },
+  fuzz: {
+    what: 'properties over hostile bytes and hostile Python objects',
+    load: () => import('./fuzz.mjs'),
+  },
   surroundings: {
     what: 'hostile surroundings, hooks that misuse the process, several environments, bundles',
     load: () => import('./surroundings.mjs'),

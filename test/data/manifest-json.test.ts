@@ -4,6 +4,7 @@ import fc from 'fast-check'
 
 import { manifestPieces, parseManifest } from '../../lib/data/manifest-json.js'
 import { ShardFetchManifest } from '../../lib/schema/index.js'
+import { runs } from '../support/runs.js'
 
 const text = fc.string({ unit: 'binary' })
 const manifests: fc.Arbitrary<ShardFetchManifest> = fc.record(
@@ -91,7 +92,7 @@ describe('the JSON of a fetch manifest', () => {
         }
         assert.deepEqual(await parse(json), expected)
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

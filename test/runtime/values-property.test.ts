@@ -3,8 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { EmbeddedRuntime, PyFloat, type PyInput, type WorkloadSession } from '../../lib/index.js'
 import { workloadRoot } from '../support/workloads.js'
-
-const RUNS = process.env.TORCHBED_FULL === '1' ? 20_000 : 1000
+import { runs } from '../support/runs.js'
 
 let runtime: EmbeddedRuntime
 let session: WorkloadSession
@@ -60,7 +59,8 @@ const anyValue = fc.letrec<{ value: unknown }>((tie) => ({
 })).value
 
 describe('any value that may cross', () => {
-  it('comes back as what the table says', async () => {
+  it('comes back as what the table says', async function () {
+    this.timeout(600_000)
     await fc.assert(
       fc.asyncProperty(anyValue, async (sent) => {
         const expected = afterBothWays(sent)
@@ -70,7 +70,7 @@ describe('any value that may cross', () => {
           assert.deepEqual(await probe(sent), expected)
         }
       }),
-      { numRuns: RUNS },
+      { numRuns: runs(1000) },
     )
   })
 })

@@ -7,6 +7,7 @@ import { FrameReader, FrameTooLarge, frameOf } from '../../lib/runtime/worker-pr
 import { readPythonJson } from '../../lib/runtime/worker-protocol-read.js'
 import { RefusedValue } from '../../lib/runtime/refused-value.js'
 import { writePythonJson } from '../../lib/runtime/worker-protocol-write.js'
+import { runs } from '../support/runs.js'
 
 const read = (text: string) => readPythonJson(Buffer.from(text))
 
@@ -231,7 +232,7 @@ describe('reading values', () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 
@@ -280,7 +281,14 @@ describe('a response', () => {
     const text = JSON.stringify({ id: 5, ok: false, error: 'e', failure })
     assert.deepEqual(response(text), {
       ok: false,
-      failure: { code: 'ERR_VALUE', message: 'm', pythonType: 'T', traceback: 't', path: 'p' },
+      failure: {
+        code: 'ERR_VALUE',
+        message: 'm',
+        pythonType: 'T',
+        traceback: 't',
+        path: 'p',
+        stateChanged: undefined,
+      },
     })
   })
 

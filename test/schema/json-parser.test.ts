@@ -6,6 +6,7 @@ import { ConfigError } from '../../lib/errors.js'
 import { json, MAX_JSON_DEPTH, parseJson, type JsonValue } from '../../lib/schema/index.js'
 import { JsonParser } from '../../lib/schema/json-parser.js'
 import { jsons } from './support/arbitraries.js'
+import { runs } from '../support/runs.js'
 
 /**
  * Whether a text that JSON.parse accepts must be refused all the same, restated on what JSON.parse made of it: a
@@ -92,7 +93,7 @@ describe('the JSON parser', () => {
   it('reads what JSON.parse reads, to the same value', () => {
     fc.assert(
       fc.property(jsonTexts, (source) => assert(compare(source))),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
@@ -107,7 +108,7 @@ describe('the JSON parser', () => {
         }
         compare(damaged)
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 
@@ -117,7 +118,7 @@ describe('the JSON parser', () => {
       fc.property(fc.array(pieces, { maxLength: 8 }), (tokens) => {
         counts[compare(tokens.join('')) ? 'accepted' : 'refused']++
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
     assert(counts.accepted > 10 && counts.refused > 10)
   })
@@ -134,7 +135,7 @@ describe('the JSON parser', () => {
       fc.property(fc.array(objects, { maxLength: 6 }), (items) => {
         counts[compare(`[${items.join(',')}]`) ? 'accepted' : 'refused']++
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
     assert(counts.accepted > 100 && counts.refused > 100)
   })
@@ -150,7 +151,7 @@ describe('the JSON parser', () => {
         const inRange = exact !== undefined && exact >= -(2n ** 63n) && exact < 2n ** 64n
         assert.deepEqual(value, [inRange ? exact : Number(token)])
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 

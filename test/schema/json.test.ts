@@ -15,6 +15,7 @@ import {
 } from '../../lib/schema/index.js'
 import { MAX_JSON_DEPTH } from '../../lib/schema/constants.js'
 import { jsons } from './support/arbitraries.js'
+import { runs } from '../support/runs.js'
 
 const refuses = (source: string | Uint8Array, reason: RegExp) =>
   assert.throws(
@@ -198,7 +199,7 @@ describe('writing JSON', () => {
         const pieces = [...json.toJsonPieces(value, { pretty })]
         assert.equal(Buffer.concat(pieces).toString(), json.toJson(value, { pretty }))
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 
@@ -233,7 +234,7 @@ describe('writing JSON', () => {
       fc.property(jsons, fc.boolean(), (value, pretty) => {
         assert.deepEqual(json.fromJson(json.toJson(value, { pretty })), value)
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
@@ -242,7 +243,7 @@ describe('writing JSON', () => {
       fc.property(jsons, (value) => {
         assert.deepEqual(JSON.parse(json.toJson(value)), plain(value))
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 
@@ -261,7 +262,7 @@ describe('writing JSON', () => {
         const written = json.toJson(jsonFrom(tidy), { pretty: true })
         assert.equal(written, JSON.stringify(tidy, null, 2))
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     )
   })
 })
