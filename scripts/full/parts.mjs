@@ -20,6 +20,14 @@ export const PARTS = {
     what: 'properties over hostile bytes and hostile Python objects',
     load: () => import('./fuzz.mjs'),
   },
+  soak: {
+    what: 'memory, models, references, files and processes after long repetition',
+    load: () => import('./soak.mjs'),
+  },
+  abort: {
+    what: 'how soon a window of real training ends when it is stopped',
+    load: () => import('./abort.mjs'),
+  },
   surroundings: {
     what: 'hostile surroundings, hooks that misuse the process, several environments, bundles',
     load: () => import('./surroundings.mjs'),
