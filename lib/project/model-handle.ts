@@ -7,14 +7,8 @@ export const ASSUMED_MODEL_BYTES = 4 << 20
 /** Most that V8 is told of one model, in bytes: as much makes it begin a collection. */
 export const MAX_DECLARED_BYTES = 64 << 20
 
-/** A session of this process, where V8 can be told what its handles keep alive. */
-export interface SizedSession extends WorkloadSession {
-  /** Tells V8 of so much more memory outside its heap, or below zero, of less. */
-  adjustExternalMemory?(bytes: number): void
-}
-
 interface Held {
-  readonly session: SizedSession
+  readonly session: WorkloadSession
   readonly modelId: string
   /** What V8 was told, in bytes. */
   declaredBytes: number
@@ -40,12 +34,12 @@ function declare(model: Held, bytes: number): void {
 export class ModelHandle implements AsyncDisposable {
   /** `m1`, `m2`, … in the order in which the workload made its models. */
   readonly modelId: string
-  readonly #session: SizedSession
+  readonly #session: WorkloadSession
   readonly #held: Held
   #released = false
 
   /** For {@link TorchProject}; a handle is not made by hand. `bytes` is the model's size, as far as it is known. */
-  constructor(session: SizedSession, modelId: string, bytes = ASSUMED_MODEL_BYTES) {
+  constructor(session: WorkloadSession, modelId: string, bytes = ASSUMED_MODEL_BYTES) {
     this.#session = session
     this.modelId = modelId
     this.#held = { session, modelId, declaredBytes: 0 }

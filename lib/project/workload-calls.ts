@@ -23,7 +23,7 @@ import {
   type MicroShardId,
   type PeerId,
 } from '../schema/index.js'
-import { ModelHandle, type SizedSession } from './model-handle.js'
+import { ModelHandle } from './model-handle.js'
 import { pythonInput } from './python-input.js'
 
 const Hello = record('hello', { workload_name: text })
@@ -89,7 +89,7 @@ export class WorkloadCalls {
   /** Of the last artifact, in bytes: a workload's models are about of one size. */
   #modelBytes: number | undefined
 
-  constructor(readonly session: SizedSession) {}
+  constructor(readonly session: WorkloadSession) {}
 
   async hello(): Promise<string> {
     return this.#ask(Hello, 'hello', null).then((answer) => answer.workload_name)

@@ -99,14 +99,15 @@ export function loadBridge(libpython: string, ...listeners: Parameters<Bridge['l
 }
 
 function addonPath(): string {
-  const nodeGypBuild = require('node-gyp-build') as { path(root: string): string }
-  const root = packageRoot()
+  let place = 'the package'
   try {
-    return nodeGypBuild.path(root)
+    const nodeGypBuild = require('node-gyp-build') as { path(root: string): string }
+    place = packageRoot()
+    return nodeGypBuild.path(place)
   } catch (cause) {
     throw new AddonError(
-      `Cannot find torchbed's native addon for ${process.platform}-${process.arch} in ${root}. ` +
-        'In a clone, run `npm run setup`, which compiles it',
+      `Cannot find torchbed's native addon for ${process.platform}-${process.arch} in ${place}. ` +
+        'In a clone, run `npm run setup`, which compiles it; in a bundle, keep torchbed external',
       { cause },
     )
   }

@@ -198,6 +198,10 @@ class EmbeddedSession implements WorkloadSession {
     return Promise.reject(new RuntimeClosedError(`Cannot call ${method}: the workload is closed`))
   }
 
+  adjustExternalMemory(bytes: number): void {
+    this.#link.bridge.adjustExternalMemory(bytes)
+  }
+
   releaseModel(modelId: string): void {
     const match = /^m([1-9][0-9]{0,8})$/.exec(modelId)
     if (match !== null && !this.#closed) this.#link.bridge.release(this.#id, Number(match[1]))

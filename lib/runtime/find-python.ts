@@ -18,7 +18,7 @@ import {
   TorchbedError,
 } from '../errors.js'
 import { libpythonCandidates, locateLibpython } from './libpython.js'
-import { runProbe, type ProbeFacts, type ProbeOptions } from './python-probe.js'
+import { runProbe, workingFolder, type ProbeFacts, type ProbeOptions } from './python-probe.js'
 
 /** Oldest supported minor version of Python 3: the first whose stable ABI has `Py_buffer`. */
 export const OLDEST_PYTHON_MINOR = 11
@@ -128,7 +128,7 @@ const probed = new Map<string, Promise<ProbedPython>>()
  * @throws the errors of {@link findPython} for a named interpreter
  */
 export function probePython(executable: string, options: ProbeOptions = {}): Promise<ProbedPython> {
-  const { cwd = process.cwd(), env = process.env } = options
+  const { cwd = workingFolder(), env = process.env } = options
   const path = resolve(cwd, executable)
   const key = JSON.stringify([path, cwd, env])
   let answer = probed.get(key)
@@ -230,7 +230,7 @@ function namedExecutable({ executable, env = process.env }: FindPythonOptions): 
 async function resolveNamed(
   name: string,
   source: string,
-  { env = process.env, cwd = process.cwd() }: ProbeOptions,
+  { env = process.env, cwd = workingFolder() }: ProbeOptions,
 ): Promise<string> {
   if (!/[/\\]/.test(name)) {
     for await (const path of onPath(name, env, cwd)) return path
@@ -257,7 +257,7 @@ interface Candidate {
 
 async function* candidates({
   env = process.env,
-  cwd = process.cwd(),
+  cwd = workingFolder(),
 }: ProbeOptions): AsyncGenerator<Candidate> {
   const { VIRTUAL_ENV, CONDA_PREFIX } = env
   if (VIRTUAL_ENV) {

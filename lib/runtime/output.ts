@@ -43,7 +43,7 @@ export class OutputHub {
   #piece(stream: StreamName, text: string): void {
     const listeners = [...this.#emitters].filter((emitter) => emitter.listenerCount(stream) > 0)
     if (listeners.length === 0) {
-      process[stream].write(text)
+      writeWithoutComplaint(process[stream], text)
       return
     }
     const lines = (this.#partial[stream] + text).split('\n')
@@ -52,4 +52,14 @@ export class OutputHub {
       for (const emitter of listeners) emitter.emit(stream, line)
     }
   }
+}
+
+/** As console.log does: a pipe that nobody reads any more, or a full disk, is not the program's failure. */
+function writeWithoutComplaint(stream: NodeJS.WriteStream, text: string): void {
+  const ignore = () => undefined
+  stream.once('error', ignore)
+  stream.write(text, (error) => {
+    // The event of a failed write comes after this.
+    if (!error) stream.removeListener('error', ignore)
+  })
 }

@@ -4,6 +4,7 @@
  * The answer is facts only. What to make of them is decided in `find-python.ts` and `libpython.ts`.
  */
 import { execFile, type ExecFileException } from 'node:child_process'
+import { parse } from 'node:path'
 import { PythonNotFoundError } from '../errors.js'
 import { bool, list, optional, record, text, tuple, u32, type Infer } from '../schema/index.js'
 
@@ -88,6 +89,15 @@ const ProbeFacts = record('python probe', {
  */
 export type ProbeFacts = Infer<typeof ProbeFacts>
 
+/** The working folder; the root of the file system when it was deleted, and relative paths lead nowhere. */
+export function workingFolder(): string {
+  try {
+    return process.cwd()
+  } catch {
+    return parse(process.execPath).root
+  }
+}
+
 /** Where and how an interpreter is run. */
 export interface ProbeOptions {
   /** Its environment, of which `PYTHON*` variables are ignored. Default: `process.env`. */
@@ -111,7 +121,7 @@ export async function runProbe(path: string, options: ProbeOptions = {}): Promis
   delete env.__PYVENV_LAUNCHER__ // macOS: would replace sys.executable, and -E does not cover it
   const { error, stdout, stderr } = await run(path, {
     env,
-    cwd: options.cwd ?? process.cwd(),
+    cwd: options.cwd ?? workingFolder(),
     timeout: timeoutMs,
   })
   if (error !== null) {

@@ -44,6 +44,8 @@ export interface WorkloadSession extends AsyncDisposable {
    * aborted, closed, or the child process ended.
    */
   call(method: string, params?: PyInput, options?: CallOptions): Promise<PyValue>
+  /** Tells V8 of so much more memory that handles keep alive in this process, or below zero, of less. */
+  adjustExternalMemory?(bytes: number): void
   /** Drops a model without waiting for it. Unknown ids and closed sessions are ignored. */
   releaseModel(modelId: string): void
   /** Drops the workload and its models. Harmless twice. */

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "claim.hpp"
 #include "own_libraries.hpp"
 #include "place.hpp"
 #include "program_name.hpp"
@@ -54,7 +55,7 @@ Failure failure_from_dict(PyObject* dict) {
 }  // namespace
 
 std::optional<Failure> Host::start(const StartOptions& options) {
-  if (Py_IsInitialized() != 0) {
+  if (python_is_claimed.exchange(true) || Py_IsInitialized() != 0) {
     return Failure{"ERR_RUNTIME_CONFLICT",
                    "Cannot start Python: something else in this process already runs one, a second "
                    "copy of torchbed or another package that embeds Python",

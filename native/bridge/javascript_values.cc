@@ -125,7 +125,11 @@ class ToJavascript {
       check(env_, napi_set_element(env_, pair, 1, convert(item, Place(place, key))));
       check(env_, napi_set_element(env_, pairs, index++, pair));
     }
-    return map_.New({pairs});
+    const Napi::Object map = map_.New({pairs});
+    if (map.Get("size").As<Napi::Number>().Uint32Value() != dict.entries.size()) {
+      refuse("a dict with two keys that are the same key in a Map, as two NaN are,", place);
+    }
+    return map;
   }
 
   static bool is_text(const Value& key) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <string>
 
 #include "lent_buffer.hpp"
@@ -104,10 +105,9 @@ class FromPython {
   Value list(PyObject* object, const Place& place) {
     enter(object, place);
     List items;
-    const Py_ssize_t size = PySequence_Size(object);
-    items.reserve(static_cast<std::size_t>(std::max<Py_ssize_t>(size, 0)));
+    items.reserve(static_cast<std::size_t>(length(object)));
     // The size is asked for again: a numpy scalar's item() is Python code that may change the list.
-    for (Py_ssize_t i = 0; i < PySequence_Size(object); ++i) {
+    for (Py_ssize_t i = 0; i < length(object); ++i) {
       const PyRef item = checked(PySequence_GetItem(object, i));
       items.push_back(convert(item.get(), Place(place, static_cast<std::size_t>(i))));
     }
@@ -122,16 +122,39 @@ class FromPython {
     const Py_ssize_t size = PyList_Size(pairs.get());
     Dict result;
     result.entries.reserve(static_cast<std::size_t>(size));
+    bool subclass_keys = false;
     for (Py_ssize_t i = 0; i < size; ++i) {
       PyObject* pair = PyList_GetItem(pairs.get(), i);
       PyObject* name = PyTuple_GetItem(pair, 0);
       refuse_key(name, place);
+      subclass_keys =
+          subclass_keys || (PyUnicode_Check(name) != 0 && Py_TYPE(name) != &PyUnicode_Type);
       Value key = convert(name, place);
       Value item = convert(PyTuple_GetItem(pair, 1), Place(place, key));
       result.entries.emplace_back(std::move(key), std::move(item));
     }
     ancestors_.pop_back();
+    if (subclass_keys) refuse_equal_texts(result, place);
     return Value(std::move(result));
+  }
+
+  /// Subclasses of str may be different keys with the same text.
+  static void refuse_equal_texts(const Dict& dict, const Place& place) {
+    std::set<std::string> seen;
+    for (const auto& [key, item] : dict.entries) {
+      const auto* text = std::get_if<std::string>(&key.content());
+      if (text != nullptr && !seen.insert(*text).second) {
+        throw ConversionError(
+            "a dict with two keys of the same text cannot be passed to JavaScript", place);
+      }
+    }
+  }
+
+  /// A subclass may have a __len__ of its own, which may raise.
+  static Py_ssize_t length(PyObject* sequence) {
+    const Py_ssize_t length = PySequence_Size(sequence);
+    if (length < 0) throw PythonErrorSet{};
+    return length;
   }
 
   static void refuse_key(PyObject* key, const Place& place) {

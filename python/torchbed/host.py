@@ -4,6 +4,7 @@ Session 0 is the host itself; every other session is an open workload.
 """
 
 import contextlib
+import os
 import platform
 import sys
 from collections.abc import Awaitable, Iterable
@@ -130,6 +131,7 @@ class Host:
 
 _host = Host()
 _started = False
+_is_forked_child = False
 
 
 def start() -> None:
@@ -142,6 +144,7 @@ def start() -> None:
 
     redirect_standard_streams(write)
     share_signals(hold_signal, share_signal)
+    os.register_at_fork(after_in_child=_note_fork)
     prefer_spawn()
 
 
@@ -152,11 +155,26 @@ def dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
     or to its frames is kept.
     """
     try:
-        return _dispatch(session, method, params)
+        answer = _dispatch(session, method, params)
+        if _is_forked_child:
+            _leave_forked_child()
+        return answer
     except BaseException as late:
         # Only a cancel can come here: one that arrived while another failure was being told.
         forget(late)
         return False, _LATE_CANCEL.copy()
+
+
+def _note_fork() -> None:
+    global _is_forked_child
+    _is_forked_child = True
+
+
+def _leave_forked_child() -> None:
+    """End a child that a hook forked and let return: nobody here could take its answer."""
+    with contextlib.suppress(OSError):
+        os.write(2, _FORKED_CHILD.encode())
+    os._exit(1)
 
 
 def interrupt(frame: FrameType | None = None) -> None:
@@ -206,6 +224,11 @@ def info() -> dict[str, object]:
         "safetensors_version": _installed_version("safetensors"),
     }
 
+
+_FORKED_CHILD = (
+    "torchbed: a child process that a hook forked returned from the hook; it ends here. End it by "
+    "os._exit(), or use subprocess or multiprocessing with spawn\n"
+)
 
 _LATE_CANCEL: Failure = {
     "code": "ABORT_ERR",

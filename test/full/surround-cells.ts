@@ -226,11 +226,13 @@ const hooks = {
     what: 'whose hook forks a child that returns has every answer once, from the parent',
     action: 'fork-returns',
     result: { of: 'parent', own: 20 },
+    stderr: /^(torchbed: a child process that a hook forked returned.*\n)*$/,
   },
   'fork-stays': {
     what: 'whose hook forks a child that returns leaves no process behind',
     action: 'fork-stays',
     result: [{ of: 'parent', child: /^\d+$/ }, ANSWER],
+    stderr: /^torchbed: a child process that a hook forked returned/,
   },
   spawn: {
     what: 'whose hook uses multiprocessing has its answer, from a process that is spawned',

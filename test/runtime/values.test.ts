@@ -262,6 +262,18 @@ describe('Python to JavaScript', () => {
     ['a function', 'len', /cannot be passed/, ''],
     ['a complex number', '1j', /a complex cannot be passed/, ''],
     ['a dict key that is a tuple', '{(1, 2): 3}', /dict key of class tuple/, ''],
+    [
+      'a dict with two NaN, which are one key of a Map,',
+      '{float("nan"): 1, float("nan"): 2}',
+      /two keys that are the same key in a Map/,
+      '',
+    ],
+    [
+      'a dict with two keys of one text',
+      '{"a": 1, type("S", (str,), {"__hash__": lambda s: 7, "__eq__": lambda s, o: False})("a"): 2}',
+      /two keys of the same text/,
+      '',
+    ],
     ['a list that contains itself', '(lambda a: a.append(a) or a)([])', /contains itself/, '[0]'],
     ['a memoryview that is not contiguous', "memoryview(b'abcd')[::2]", /not contiguous/, ''],
   ]
