@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { ProtocolError, ValueError } from '../errors.js'
-import type { CallOptions } from '../runtime/python-runtime.js'
+import type { CallOptions, WorkloadSession } from '../runtime/python-runtime.js'
 import { LentBuffer } from '../runtime/lent-buffer.js'
 import { PyFloat, type PyInput, type PyValue } from '../runtime/values.js'
 import {
