@@ -20,7 +20,7 @@ export const WINDOWS = 200
 export interface Latencies {
   readonly cell: CellName
   readonly windows: number
-  /** Windows that were not inside `train_window` when they were stopped, or that ended otherwise. */
+  /** Windows that could not be stopped inside `train_window`, in twice as many attempts. */
   readonly missed: number
   /** Of `windows`, those in which the error says that the weights had changed. */
   readonly changed: number
