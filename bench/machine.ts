@@ -38,7 +38,7 @@ export async function describeMachine(quick: boolean): Promise<Machine> {
     cpu: await cpuModel(),
     cores: cpus().length,
     memory_gib: Math.round(totalmem() / 2 ** 30),
-    system: `${platform()} ${release()} ${arch()}`,
+    system: `${platform()} ${release().split('-', 1)[0]} ${arch()}`,
     node: process.versions.node,
     python: python.version,
     torch: torch?.version ?? null,

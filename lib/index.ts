@@ -23,12 +23,15 @@ export {
   type TorchRuntimeConfig,
   type TorchWorkloadConfig,
 } from './project/workload-config.js'
-export { EmbeddedRuntime, type EmbeddedRuntimeOptions } from './runtime/embedded-runtime.js'
+export {
+  EmbeddedRuntime,
+  type EmbeddedRuntimeOptions,
+} from './runtime/embedded/embedded-runtime.js'
 export {
   findPython,
   type FindPythonOptions,
   type PythonInstallation,
-} from './runtime/find-python.js'
+} from './runtime/python/find-python.js'
 export { ProgressStream, type Progress, type ProgressListener } from './runtime/progress.js'
 export type {
   CallOptions,
@@ -40,6 +43,9 @@ export type {
 } from './runtime/python-runtime.js'
 export { LentBuffer } from './runtime/lent-buffer.js'
 export { PyFloat, type PyInput, type PyValue } from './runtime/values.js'
-export { SubprocessRuntime, type SubprocessRuntimeOptions } from './runtime/subprocess-runtime.js'
+export {
+  SubprocessRuntime,
+  type SubprocessRuntimeOptions,
+} from './runtime/subprocess/subprocess-runtime.js'
 export * from './safetensors/index.js'
 export * from './schema/index.js'

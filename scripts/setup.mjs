@@ -4,7 +4,7 @@
  * Does what is missing and nothing else, all of it inside the clone: npm packages, TypeScript, the
  * native libraries, .venv and its Python packages. Heeds these variables:
  *
- * - `TORCHBED_PYTHON`: the Python that .venv is made from (default: see lib/runtime/find-python.ts)
+ * - `TORCHBED_PYTHON`: the Python that .venv is made from (default: see lib/runtime/python/find-python.ts)
  * - `TORCHBED_PIP_ARGS`: further options for pip, such as an index with CPU wheels of torch
  * - `TORCHBED_WITHOUT_TORCH=1`: leave out what needs torch
  */

@@ -4,6 +4,7 @@
 // which the JS thread empties when its thread-safe function wakes it. What a call into Python costs
 // beyond this is Python and the conversion of values.
 #include <napi.h>
+#include <pthread.h>
 
 #include <condition_variable>
 #include <deque>
@@ -42,6 +43,9 @@ class Hop {
 
  private:
   void run() {
+#ifdef __linux__
+    pthread_setname_np(pthread_self(), "torchbed-hop");
+#endif
     for (;;) {
       std::unique_lock<std::mutex> lock(mutex_);
       work_.wait(lock, [this] { return !queue_.empty(); });

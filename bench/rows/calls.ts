@@ -13,6 +13,7 @@ import {
 import { packageRoot } from '../../lib/runtime/package-root.js'
 import { startLineChild } from '../line-child.js'
 import { interleaved, medianOf } from '../measure.js'
+import { canPlace, freeThreads, placeThreads } from '../placement.js'
 import { measured, skipped, type Effort, type Group, type Row, type RowSpec } from '../row.js'
 import { quietWorkload } from '../workload.js'
 
@@ -20,7 +21,13 @@ const hopPath = join(packageRoot(), 'build', 'bench', 'Release', 'torchbed_hop.n
 
 const CALL_HOP: RowSpec = {
   id: 'call-hop',
-  title: 'no-op call, embedded / bare thread hop',
+  title: 'no-op call, embedded / bare thread hop, threads on two cores',
+  better: 'at most',
+  limit: 1.3,
+}
+const CALL_HOP_ONE_CORE: RowSpec = {
+  id: 'call-hop-one-core',
+  title: 'no-op call, embedded / bare thread hop, threads on one core',
   better: 'at most',
   limit: 1.3,
 }
@@ -36,7 +43,7 @@ const CALL_LOW_LATENCY: RowSpec = {
   better: 'at most',
   limit: 0.15,
 }
-const SINGLE = [CALL_HOP, CALL_SUBPROCESS]
+const SINGLE = [CALL_HOP, CALL_HOP_ONE_CORE, CALL_SUBPROCESS]
 const REFS = [
   { count: 1, limit: 0.75 },
   { count: 100, limit: 0.75 },
@@ -56,6 +63,8 @@ const PIPELINED: RowSpec = {
   better: 'at least',
   limit: 5,
 }
+
+const NO_HOP = 'torchbed_hop.node is not compiled; npm run bench does it'
 
 /** Calls that are in flight at once in `pipelined`. */
 const BURST = 1000
@@ -117,28 +126,41 @@ async function* singleCalls(
   effort.begin(...SINGLE.map(({ id }) => id))
   const rounds = effort.quick ? 5 : 25
   const each = effort.quick ? 100 : 400
-  const cases = {
+  const settings = { rounds, calls: each }
+  const hop = loadHop()
+  const placing = canPlace()
+  const ways = {
+    ...(hop && { hop: () => medianOf(hop, each) }),
     embedded: () => medianOf(() => evaluate(inside), each),
     subprocess: () => medianOf(() => evaluate(outside), each),
   }
-  const hop = loadHop()
-  const took =
-    hop === null
-      ? { hop: NaN, ...(await interleaved(cases, rounds)) }
-      : await interleaved({ hop: () => medianOf(hop, each), ...cases }, rounds)
-  const settings = { rounds, calls: each }
+  if (placing) placeThreads('two cores')
+  const { hop: hopTook = NaN, ...apart } = await interleaved<string>(ways, rounds)
+  const { embedded = NaN, subprocess = NaN } = apart
   yield hop === null
-    ? skipped(CALL_HOP, 'torchbed_hop.node is not compiled; npm run bench does it')
-    : measured(
-        CALL_HOP,
-        took.embedded / took.hop,
-        { embedded_ms: took.embedded, hop_ms: took.hop },
-        settings,
-      )
+    ? skipped(CALL_HOP, NO_HOP)
+    : measured(CALL_HOP, embedded / hopTook, { embedded_ms: embedded, hop_ms: hopTook }, settings)
   yield measured(
     CALL_SUBPROCESS,
-    took.embedded / took.subprocess,
-    { embedded_ms: took.embedded, subprocess_ms: took.subprocess },
+    embedded / subprocess,
+    { embedded_ms: embedded, subprocess_ms: subprocess },
+    settings,
+  )
+  if (!effort.wants(CALL_HOP_ONE_CORE.id)) {
+    freeThreads()
+    return
+  }
+  if (hop === null || !placing) {
+    yield skipped(CALL_HOP_ONE_CORE, hop === null ? NO_HOP : 'taskset and two cores are needed')
+    return
+  }
+  placeThreads('one core')
+  const together = await interleaved({ hop: ways.hop ?? hop, embedded: ways.embedded }, rounds)
+  freeThreads()
+  yield measured(
+    CALL_HOP_ONE_CORE,
+    together.embedded / together.hop,
+    { embedded_ms: together.embedded, hop_ms: together.hop },
     settings,
   )
 }

@@ -13,10 +13,10 @@ import {
   RuntimeClosedError,
   TorchbedError,
 } from '../errors.js'
-import { EmbeddedRuntime } from '../runtime/embedded-runtime.js'
+import { EmbeddedRuntime } from '../runtime/embedded/embedded-runtime.js'
 import { LentBuffer } from '../runtime/lent-buffer.js'
 import type { CallOptions, PythonRuntime } from '../runtime/python-runtime.js'
-import { SubprocessRuntime } from '../runtime/subprocess-runtime.js'
+import { SubprocessRuntime } from '../runtime/subprocess/subprocess-runtime.js'
 import {
   timestampNow,
   type ArtifactDescriptor,

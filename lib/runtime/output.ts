@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { OutputPieces } from './addon.js'
+import type { OutputPieces } from './embedded/addon.js'
 
 /** What Python prints, a line each, without the line's end. */
 export interface OutputEvents {

@@ -1,4 +1,4 @@
-// The bridge's door: what lib/runtime/addon.ts sees. JS thread of any environment, no GIL.
+// The bridge's door: what lib/runtime/embedded/addon.ts sees. JS thread of any environment, no GIL.
 #include <napi.h>
 
 #include <algorithm>
@@ -30,7 +30,7 @@ Napi::Value start(const Napi::CallbackInfo& info) {
 }
 
 /// call(session, id, method, isUrgent, wantsProgress, words, wordCount, numbers, numberCount, text, objects): Promise.
-/// Rejects with {code, message, ...}. The last six are an EncodedValue of lib/runtime/encoded-value.ts;
+/// Rejects with {code, message, ...}. The last six are an EncodedValue of lib/runtime/embedded/encoded-value.ts;
 /// the id is the caller's, for cancel().
 Napi::Value call(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

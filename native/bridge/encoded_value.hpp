@@ -1,4 +1,4 @@
-// Parameters on their way to Python: flat, as lib/runtime/encoded-value.ts makes them.
+// Parameters on their way to Python: flat, as lib/runtime/embedded/encoded-value.ts makes them.
 #pragma once
 
 #include <napi.h>

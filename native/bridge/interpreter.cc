@@ -299,6 +299,9 @@ bool Interpreter::should_stop() {
 
 /// The interpreter thread from its first to its last instruction.
 void Interpreter::run(const StartOptions& options) {
+#ifdef __linux__
+  pthread_setname_np(pthread_self(), "torchbed-python");
+#endif
   std::optional<Failure> failure = host_.start(options);
   std::vector<std::unique_ptr<Job>> waiters;
   {

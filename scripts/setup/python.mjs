@@ -9,9 +9,9 @@ import { readJson } from '../support/stamp.mjs'
 /** Set-up's note inside the .venv that it made; a .venv without it is somebody's own. */
 export const VENV_RECORD = join(VENV, 'torchbed-setup.json')
 
-/** The compiled module lib/runtime/find-python. */
+/** The compiled module lib/runtime/python/find-python. */
 export function loadFindPython() {
-  return import(pathToFileURL(join(ROOT, 'dist', 'lib', 'runtime', 'find-python.js')).href)
+  return import(pathToFileURL(join(ROOT, 'dist', 'lib', 'runtime', 'python', 'find-python.js')).href)
 }
 
 /**

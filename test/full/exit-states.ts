@@ -11,7 +11,7 @@ import {
   type PyInput,
   type WorkloadSpec,
 } from '../../lib/index.js'
-import { loadBridge } from '../../lib/runtime/addon.js'
+import { loadBridge } from '../../lib/runtime/embedded/addon.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 import { STATES, WAYS, type Cell, type StateName } from './exit-cells.js'
 

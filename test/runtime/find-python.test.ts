@@ -10,7 +10,7 @@ import {
   PythonSharedLibraryError,
   PythonTooOldError,
 } from '../../lib/errors.js'
-import { findPython, probePython, searchPythons } from '../../lib/runtime/find-python.js'
+import { findPython, probePython, searchPythons } from '../../lib/runtime/python/find-python.js'
 import { Folder, interpreter, python, supportedInterpreter } from './interpreters.js'
 
 const LIBRARY_VERSION = `

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { locateLibpython, type LibpythonFacts } from '../../lib/runtime/libpython.js'
+import { locateLibpython, type LibpythonFacts } from '../../lib/runtime/python/libpython.js'
 import { Folder } from './interpreters.js'
 
 describe('locating the shared libpython', () => {

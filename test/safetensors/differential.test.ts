@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 import fc from 'fast-check'
 
-import { findPython } from '../../lib/runtime/find-python.js'
+import { findPython } from '../../lib/runtime/python/find-python.js'
 import {
   DTYPE_BITS,
   parseSafetensorsHeader,

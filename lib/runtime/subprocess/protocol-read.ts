@@ -4,8 +4,8 @@
  * A reader of its own beside the one of lib/schema, because Python's JSON is more than that of the
  * formats: NaN and infinities have tokens, an int has any size, a str may hold a lone surrogate.
  */
-import { MAX_INTEGER_DIGITS } from './subprocess-constants.js'
-import { MAX_VALUE_DEPTH, type PyValue } from './values.js'
+import { MAX_INTEGER_DIGITS } from './constants.js'
+import { MAX_VALUE_DEPTH, type PyValue } from '../values.js'
 
 /** The response around the result is one more level. */
 const MAX_DEPTH = MAX_VALUE_DEPTH + 1

@@ -5,8 +5,8 @@
  */
 import { execFile, type ExecFileException } from 'node:child_process'
 import { parse } from 'node:path'
-import { PythonNotFoundError } from '../errors.js'
-import { bool, list, optional, record, text, tuple, u32, type Infer } from '../schema/index.js'
+import { PythonNotFoundError } from '../../errors.js'
+import { bool, list, optional, record, text, tuple, u32, type Infer } from '../../schema/index.js'
 
 /** Longest wait for an answer, in milliseconds. A cold start from a slow disk takes seconds. */
 export const PROBE_TIMEOUT_MS = 20_000

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import { RuntimeClosedError, RuntimeConflictError } from '../errors.js'
+import { RuntimeClosedError, RuntimeConflictError } from '../../errors.js'
 import { loadBridge, type Bridge, type BridgeStatus } from './addon.js'
-import { call, HOST_SESSION, progress, typedError, type Link } from './embedded-call.js'
-import { findPython, type PythonInstallation } from './find-python.js'
-import { OutputHub, type OutputEvents } from './output.js'
-import { packageRoot } from './package-root.js'
+import { call, HOST_SESSION, progress, typedError, type Link } from './call.js'
+import { findPython, type PythonInstallation } from '../python/find-python.js'
+import { OutputHub, type OutputEvents } from '../output.js'
+import { packageRoot } from '../package-root.js'
 import type {
   CallOptions,
   PythonRuntime,
@@ -14,8 +14,8 @@ import type {
   RuntimeStats,
   WorkloadSession,
   WorkloadSpec,
-} from './python-runtime.js'
-import type { PyInput, PyValue } from './values.js'
+} from '../python-runtime.js'
+import type { PyInput, PyValue } from '../values.js'
 
 /** Default of {@link EmbeddedRuntimeOptions.exitGraceMs}. */
 const EXIT_GRACE_MS = 2000

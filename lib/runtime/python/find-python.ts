@@ -16,7 +16,7 @@ import {
   PythonSharedLibraryError,
   PythonTooOldError,
   TorchbedError,
-} from '../errors.js'
+} from '../../errors.js'
 import { libpythonCandidates, locateLibpython } from './libpython.js'
 import { runProbe, workingFolder, type ProbeFacts, type ProbeOptions } from './python-probe.js'
 

@@ -8,9 +8,9 @@ import {
   RuntimeClosedError,
   WorkerStartError,
   type TorchbedError,
-} from '../errors.js'
-import { findPython } from './find-python.js'
-import type { OutputEvents } from './output.js'
+} from '../../errors.js'
+import { findPython } from '../python/find-python.js'
+import type { OutputEvents } from '../output.js'
 import type {
   CallOptions,
   PythonRuntime,
@@ -18,19 +18,19 @@ import type {
   RuntimeStats,
   WorkloadSession,
   WorkloadSpec,
-} from './python-runtime.js'
+} from '../python-runtime.js'
 import {
   ABORT_GRACE_MS,
   CLOSE_GRACE_MS,
   FOREIGN_START_TIMEOUT_MS,
   MAX_FRAME_BYTES,
   START_TIMEOUT_MS,
-} from './subprocess-constants.js'
-import { OWN_WORKER } from './subprocess-launch.js'
-import { abortError, SubprocessSession, type SessionOptions } from './subprocess-session.js'
-import { startWorker, type WorkerOptions } from './subprocess-start.js'
-import type { PyValue } from './values.js'
-import { PROTOCOL_VERSIONS } from './worker-protocol.js'
+} from './constants.js'
+import { OWN_WORKER } from './launch.js'
+import { abortError, SubprocessSession, type SessionOptions } from './session.js'
+import { startWorker, type WorkerOptions } from './start.js'
+import type { PyValue } from '../values.js'
+import { PROTOCOL_VERSIONS } from './protocol.js'
 
 /** Options of {@link SubprocessRuntime.start}. */
 export interface SubprocessRuntimeOptions {

@@ -8,27 +8,18 @@ import {
   ValueError,
   WorkerExitedError,
   type TorchbedError,
-} from '../errors.js'
-import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from './deadline.js'
-import { errorFromFailure, parametersError } from './failures.js'
-import { ProgressStream, readProgress, tell, type ProgressListener } from './progress.js'
-import type { CallOptions, WorkloadSession } from './python-runtime.js'
-import {
-  DISCONNECTED_GRACE_MS,
-  INTERRUPT_INTERVAL_MS,
-  LAST_BYTES_GRACE_MS,
-} from './subprocess-constants.js'
-import { settlesWithin } from './subprocess-waiting.js'
-import { statusText, type WorkerProcess } from './subprocess-worker.js'
-import type { PyInput, PyValue } from './values.js'
-import {
-  readResponse,
-  requestFrame,
-  type ProgressResponse,
-  type Response,
-} from './worker-protocol.js'
-import { FrameReader, FrameTooLarge } from './worker-protocol-frames.js'
-import { writePythonJson } from './worker-protocol-write.js'
+} from '../../errors.js'
+import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from '../deadline.js'
+import { errorFromFailure, parametersError } from '../failures.js'
+import { ProgressStream, readProgress, tell, type ProgressListener } from '../progress.js'
+import type { CallOptions, WorkloadSession } from '../python-runtime.js'
+import { DISCONNECTED_GRACE_MS, INTERRUPT_INTERVAL_MS, LAST_BYTES_GRACE_MS } from './constants.js'
+import { settlesWithin } from './waiting.js'
+import { statusText, type WorkerProcess } from './worker-process.js'
+import type { PyInput, PyValue } from '../values.js'
+import { readResponse, requestFrame, type ProgressResponse, type Response } from './protocol.js'
+import { FrameReader, FrameTooLarge } from './protocol-frames.js'
+import { writePythonJson } from './protocol-write.js'
 
 /** How a session deals with its worker. All times are in milliseconds. */
 export interface SessionOptions {

@@ -2,11 +2,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import type { Socket } from 'node:net'
-import { PythonNotFoundError, WorkerStartError } from '../errors.js'
-import { OutputHub, type OutputEvents } from './output.js'
-import { LAST_BYTES_GRACE_MS, MAX_LAST_WORDS } from './subprocess-constants.js'
-import type { Launch } from './subprocess-launch.js'
-import { settlesWithin } from './subprocess-waiting.js'
+import { PythonNotFoundError, WorkerStartError } from '../../errors.js'
+import { OutputHub, type OutputEvents } from '../output.js'
+import { LAST_BYTES_GRACE_MS, MAX_LAST_WORDS } from './constants.js'
+import type { Launch } from './launch.js'
+import { settlesWithin } from './waiting.js'
 
 /** How a process ended: one of the two is null. */
 export interface WorkerStatus {

@@ -1,5 +1,5 @@
-import { readProgress, tell, type ProgressListener } from './progress.js'
-import type { PyValue } from './values.js'
+import { readProgress, tell, type ProgressListener } from '../progress.js'
+import type { PyValue } from '../values.js'
 
 /** How long the hub waits between two looks for progress, in milliseconds: a tight loop cannot flood JavaScript. */
 export const PROGRESS_INTERVAL_MS = 20

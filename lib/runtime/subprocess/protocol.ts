@@ -1,10 +1,10 @@
 /** Requests and responses of the worker protocol, versions 1 and 2 (spec section 3). */
-import { ProtocolError } from '../errors.js'
-import { describe } from '../schema/describe.js'
-import type { CallFailure } from './failures.js'
-import { frameOf } from './worker-protocol-frames.js'
-import { readPythonJson } from './worker-protocol-read.js'
-import type { PyValue } from './values.js'
+import { ProtocolError } from '../../errors.js'
+import { describe } from '../../schema/describe.js'
+import type { CallFailure } from '../failures.js'
+import { frameOf } from './protocol-frames.js'
+import { readPythonJson } from './protocol-read.js'
+import type { PyValue } from '../values.js'
 
 /** Versions that are understood; they differ in their methods alone. */
 export const PROTOCOL_VERSIONS = [1n, 2n]

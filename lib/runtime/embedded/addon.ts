@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { AddonError, RuntimeConflictError } from '../errors.js'
-import { packageRoot } from './package-root.js'
+import { AddonError, RuntimeConflictError } from '../../errors.js'
+import { packageRoot } from '../package-root.js'
 import type { ProgressPieces } from './progress-hub.js'
-import type { PyValue } from './values.js'
+import type { PyValue } from '../values.js'
 
 /** The bridge as native/bridge/bridge.cc exports it; one per environment, all over one interpreter. */
 export interface Bridge {

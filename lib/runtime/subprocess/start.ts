@@ -1,12 +1,12 @@
 /** From a workload to a worker that has connected, or to the reason why there is none. */
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { WorkerStartError } from '../errors.js'
-import type { OutputEvents } from './output.js'
-import type { WorkloadSpec } from './python-runtime.js'
-import { WorkerListener } from './subprocess-connection.js'
-import { workerLaunch, type WorkerProgram } from './subprocess-launch.js'
-import { statusText, WorkerProcess } from './subprocess-worker.js'
+import { WorkerStartError } from '../../errors.js'
+import type { OutputEvents } from '../output.js'
+import type { WorkloadSpec } from '../python-runtime.js'
+import { WorkerListener } from './connection.js'
+import { workerLaunch, type WorkerProgram } from './launch.js'
+import { statusText, WorkerProcess } from './worker-process.js'
 
 export interface WorkerOptions extends WorkerProgram {
   /** How long the worker may take to connect, in milliseconds; Infinity waits for ever. */

@@ -5,15 +5,15 @@ import {
   ProtocolError,
   RuntimeBusyError,
   TorchbedError,
-} from '../errors.js'
+} from '../../errors.js'
 import type { Bridge } from './addon.js'
-import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from './deadline.js'
+import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from '../deadline.js'
 import { encodeValue } from './encoded-value.js'
-import { errorFromFailure, isCallFailure, parametersError } from './failures.js'
+import { errorFromFailure, isCallFailure, parametersError } from '../failures.js'
 import { ProgressHub } from './progress-hub.js'
-import { ProgressStream } from './progress.js'
-import type { CallOptions } from './python-runtime.js'
-import type { PyInput, PyValue } from './values.js'
+import { ProgressStream } from '../progress.js'
+import type { CallOptions } from '../python-runtime.js'
+import type { PyInput, PyValue } from '../values.js'
 
 /** The addon, and how a runtime calls it. */
 export interface Link {

@@ -3,9 +3,9 @@
  * cannot carry. NaN and infinities are written as the tokens that Python's reader knows.
  */
 import { isAnyArrayBuffer, isDate } from 'node:util/types'
-import { className, isPlain, RefusedValue, timestampText } from './refused-value.js'
-import { MAX_INTEGER_DIGITS } from './subprocess-constants.js'
-import { MAX_VALUE_DEPTH, PyFloat, type PyInput } from './values.js'
+import { className, isPlain, RefusedValue, timestampText } from '../refused-value.js'
+import { MAX_INTEGER_DIGITS } from './constants.js'
+import { MAX_VALUE_DEPTH, PyFloat, type PyInput } from '../values.js'
 
 /** The JSON text. Throws {@link RefusedValue}, and what a getter throws. */
 export function writePythonJson(value: PyInput): string {

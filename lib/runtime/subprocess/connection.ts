@@ -2,10 +2,10 @@
 import { timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { MAX_TOKEN_FRAME_BYTES } from './subprocess-constants.js'
-import { LOOPBACK } from './subprocess-launch.js'
-import { isConnectionOf } from './subprocess-peer.js'
-import { FrameReader } from './worker-protocol-frames.js'
+import { MAX_TOKEN_FRAME_BYTES } from './constants.js'
+import { LOOPBACK } from './launch.js'
+import { isConnectionOf } from './peer.js'
+import { FrameReader } from './protocol-frames.js'
 
 /** How a worker proves that a connection is its own. */
 export interface Identity {

@@ -1,11 +1,11 @@
 /** How a worker is started (spec section 3.1): its command line and its environment. */
 import { randomBytes } from 'node:crypto'
 import { delimiter, join, resolve } from 'node:path'
-import { ValueError } from '../errors.js'
-import { packageRoot } from './package-root.js'
-import type { WorkloadSpec } from './python-runtime.js'
-import { RefusedValue } from './refused-value.js'
-import { writePythonJson } from './worker-protocol-write.js'
+import { ValueError } from '../../errors.js'
+import { packageRoot } from '../package-root.js'
+import type { WorkloadSpec } from '../python-runtime.js'
+import { RefusedValue } from '../refused-value.js'
+import { writePythonJson } from './protocol-write.js'
 
 /** The module of our own worker. */
 export const OWN_WORKER = 'torchbed.worker'
