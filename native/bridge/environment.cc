@@ -175,7 +175,7 @@ void Environment::on_wake(napi_env env, napi_value /*callback*/, void* context, 
   if (env == nullptr) return;
   try {
     static_cast<Environment*>(context)->drain();
-  } catch (const Napi::Error&) {
+  } catch (const Napi::Error&) {  // NOLINT(bugprone-empty-catch)
     // A worker that is being terminated makes no JavaScript values any more, and nobody waits for them.
   }
 }

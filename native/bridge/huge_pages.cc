@@ -19,12 +19,10 @@ constexpr std::size_t kHugePagesFrom = std::size_t{4} << 20;
 void prefer_huge_pages(void* data, std::size_t size) {
 #ifdef __linux__
   if (size < kHugePagesFrom) return;
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(data);
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   // Whole pages only: a page at either end may hold something else too.
-  const std::uintptr_t first = (begin + page - 1) / page * page;
-  const std::uintptr_t last = (begin + size) / page * page;
-  (void)madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  const std::size_t skip = (page - reinterpret_cast<std::uintptr_t>(data) % page) % page;
+  (void)madvise(static_cast<char*>(data) + skip, (size - skip) / page * page, MADV_HUGEPAGE);
 #else
   (void)data;
   (void)size;

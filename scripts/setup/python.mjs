@@ -11,7 +11,9 @@ export const VENV_RECORD = join(VENV, 'torchbed-setup.json')
 
 /** The compiled module lib/runtime/python/find-python. */
 export function loadFindPython() {
-  return import(pathToFileURL(join(ROOT, 'dist', 'lib', 'runtime', 'python', 'find-python.js')).href)
+  return import(
+    pathToFileURL(join(ROOT, 'dist', 'lib', 'runtime', 'python', 'find-python.js')).href
+  )
 }
 
 /**
