@@ -1,17 +1,9 @@
 /** Lent memory that Python keeps: each way is seen, none leaves a dangling pointer, all come back. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  AbortError,
-  BuffersRetainedError,
-  EmbeddedRuntime,
-  LentBuffer,
-  ValueError,
-  type PyInput,
-  type PyValue,
-  type WorkloadSession,
-} from '../../lib/index.js'
-import { withTorch, workloadRoot } from '../support/workloads.js'
+import { AbortError, BuffersRetainedError, LentBuffer, ValueError } from '../../lib/index.js'
+import { back, useLending } from '../support/lending.js'
+import { withTorch } from '../support/workloads.js'
 
 const torchIt = withTorch ? it : it.skip
 
@@ -19,30 +11,7 @@ const torchIt = withTorch ? it : it.skip
 const pattern = new Uint8Array(Float32Array.of(1.5, -2, 3e10, 4).buffer)
 
 describe('Lent memory that Python keeps', () => {
-  let runtime: EmbeddedRuntime
-  let session: WorkloadSession
-  before(async () => {
-    runtime = await EmbeddedRuntime.start()
-    session = await runtime.openWorkload({
-      factory: 'lending:create_workload',
-      moduleSearchRoots: [workloadRoot],
-    })
-    await lend(`settle(${withTorch ? 'True' : 'False'})`)
-  })
-  after(async () => {
-    await lend('gc.unfreeze() or 1')
-    await runtime.close()
-  })
-
-  function lend(expression: string, value: PyInput = null, signal?: AbortSignal): Promise<PyValue> {
-    return session.call('lend', { expression, value }, { signal })
-  }
-
-  /** Waits until the memory is back: Python tells Node of it on a later turn of the event loop. */
-  async function back(lent: LentBuffer): Promise<void> {
-    for (let i = 0; i < 400 && lent.onLoan; i++) await sleep(5)
-    assert.equal(lent.onLoan, false)
-  }
+  const { lend } = useLending({ settled: true })
 
   /** Fills what V8 and the C library have freed with other bytes. */
   function disturb(): void {

@@ -5,16 +5,10 @@ import { readFileSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import {
-  EmbeddedRuntime,
-  LentBuffer,
-  ValueError,
-  type PyInput,
-  type PyValue,
-  type WorkloadSession,
-} from '../../lib/index.js'
+import { LentBuffer, ValueError, type PyInput, type PyValue } from '../../lib/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
-import { withTorch, workloadRoot } from '../support/workloads.js'
+import { useLending } from '../support/lending.js'
+import { withTorch } from '../support/workloads.js'
 
 const torchIt = withTorch ? it : it.skip
 
@@ -48,20 +42,7 @@ function detached(): ArrayBuffer {
 }
 
 describe('Kinds of memory', () => {
-  let runtime: EmbeddedRuntime
-  let session: WorkloadSession
-  before(async () => {
-    runtime = await EmbeddedRuntime.start()
-    session = await runtime.openWorkload({
-      factory: 'lending:create_workload',
-      moduleSearchRoots: [workloadRoot],
-    })
-  })
-  after(() => runtime.close())
-
-  function lend(expression: string, value: PyInput): Promise<PyValue> {
-    return session.call('lend', { expression, value })
-  }
+  const { lend } = useLending()
 
   describe('LentBuffer.transfer', () => {
     const file = join(packageRoot(), 'package-lock.json')

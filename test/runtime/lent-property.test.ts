@@ -1,17 +1,9 @@
 /** Any order of lending, keeping, dropping, taking and collecting ends in the documented state. */
 import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import {
-  BuffersRetainedError,
-  EmbeddedRuntime,
-  LentBuffer,
-  ValueError,
-  type PyInput,
-  type PyValue,
-  type WorkloadSession,
-} from '../../lib/index.js'
-import { withTorch, workloadRoot } from '../support/workloads.js'
+import { BuffersRetainedError, LentBuffer, ValueError } from '../../lib/index.js'
+import { back, useLending } from '../support/lending.js'
+import { withTorch } from '../support/workloads.js'
 
 const SLOTS = 3
 const ways = [
@@ -43,28 +35,7 @@ interface Model {
 }
 
 describe('A LentBuffer, in any order of events,', () => {
-  let runtime: EmbeddedRuntime
-  let session: WorkloadSession
-  before(async () => {
-    runtime = await EmbeddedRuntime.start()
-    session = await runtime.openWorkload({
-      factory: 'lending:create_workload',
-      moduleSearchRoots: [workloadRoot],
-    })
-    await call(`settle(${withTorch ? 'True' : 'False'})`)
-  })
-  after(async () => {
-    await call('gc.unfreeze() or 1')
-    await runtime.close()
-  })
-
-  const call = (expression: string, value: PyInput = null): Promise<PyValue> =>
-    session.call('lend', { expression, value })
-
-  async function back(lent: LentBuffer): Promise<void> {
-    for (let i = 0; i < 400 && lent.onLoan; i++) await sleep(1)
-    assert.equal(lent.onLoan, false)
-  }
+  const { lend: call } = useLending({ settled: true })
 
   function fresh(index: number): Model {
     const bytes = new Uint8Array(Float32Array.of(index + 1, 2, 3, 4).buffer)
