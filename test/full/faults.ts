@@ -1,7 +1,7 @@
 /** Makes the system calls of another process fail, or kill it: faults.c, and the orders that it takes. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs'
-import { constants } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 
@@ -83,8 +83,8 @@ export function faultLibrary(): string | undefined {
   if (process.platform !== 'linux') return undefined
   if (built !== undefined) return built
   const source = join(packageRoot(), 'test', 'full', 'faults.c')
-  const target = join(packageRoot(), 'build', `faults-${process.pid}.so`)
-  mkdirSync(join(packageRoot(), 'build'), { recursive: true })
+  // Not in the package, whose path may have a space: LD_PRELOAD is a list that spaces divide.
+  const target = join(tmpdir(), `torchbed-faults-${process.pid}.so`)
   const args = ['-O1', '-shared', '-fPIC', '-o', target, source, '-ldl']
   const { error, status, stderr } = spawnSync('cc', args, { encoding: 'utf8' })
   if (error !== undefined) return undefined
