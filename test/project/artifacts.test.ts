@@ -225,21 +225,27 @@ describe('an artifact', () => {
   })
 
   it('can be aborted on its way in and out', async () => {
+    const begunAndBusy =
+      '[__import__("torchbed").progress(0)] + [time.sleep(0.001) for _ in range(5000)]'
     await using project = await openScripted(
       {
-        materialize_model_artifact_path: 'time.sleep(0.05) if n == 1 else usual(*args)',
-        load_model_artifact_path: 'time.sleep(0.05)',
+        materialize_model_artifact_path: `${begunAndBusy} if n == 1 else usual(*args)`,
+        load_model_artifact_path: begunAndBusy,
       },
       schema,
     )
     await using model = await project.initModel()
-    const soon = () => ({ signal: AbortSignal.timeout(15) })
+    const whenBegun = () => {
+      const abort = new AbortController()
+      return { signal: abort.signal, onProgress: () => abort.abort() }
+    }
+    const first = project.materializeModelArtifact(model, artifact, store, whenBegun())
+    await assert.rejects(first, AbortError)
+    const descriptor = await project.materializeModelArtifact(model, artifact, store)
     await assert.rejects(
-      project.materializeModelArtifact(model, artifact, store, soon()),
+      project.loadModelArtifact(model, descriptor, store, whenBegun()),
       AbortError,
     )
-    const descriptor = await project.materializeModelArtifact(model, artifact, store)
-    await assert.rejects(project.loadModelArtifact(model, descriptor, store, soon()), AbortError)
   })
 
   torchIt(
