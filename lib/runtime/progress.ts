@@ -56,6 +56,11 @@ export class ProgressStream implements AsyncIterable<Progress> {
   }
 }
 
+/** Says that the call is over, also one that never began. */
+export function endProgress(listener: ProgressListener | undefined): void {
+  if (listener instanceof ProgressStream) listener.end()
+}
+
 /** What arrives, `[step, total, metrics]`, as a record. */
 export function readProgress(content: PyValue): Progress {
   const [step, total, metrics] = content as [bigint, bigint | null, Progress['metrics']]

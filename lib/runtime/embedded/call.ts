@@ -11,7 +11,7 @@ import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from '../deadline.js'
 import { encodeValue } from './encoded-value.js'
 import { errorFromFailure, isCallFailure, parametersError } from '../failures.js'
 import { ProgressHub } from './progress-hub.js'
-import { ProgressStream } from '../progress.js'
+import { endProgress } from '../progress.js'
 import type { CallOptions } from '../python-runtime.js'
 import type { PyInput, PyValue } from '../values.js'
 
@@ -39,13 +39,14 @@ export async function call(
   params: PyInput,
   { signal, timeoutMs, onProgress }: CallOptions = {},
 ): Promise<PyValue> {
-  if (signal?.aborted) throw abortError(method, signal)
-  if (bridge.isOverdue()) throw busyError(method, bridge)
   const id = ++lastId
   const cancel = signal && (() => bridge.cancel(id))
-  const deadline = timeoutMs === undefined ? undefined : new Deadline(bridge, id, method, timeoutMs)
-  if (onProgress) progress.add(id, onProgress)
+  let deadline: Deadline | undefined
   try {
+    if (signal?.aborted) throw abortError(method, signal)
+    if (bridge.isOverdue()) throw busyError(method, bridge)
+    if (timeoutMs !== undefined) deadline = new Deadline(bridge, id, method, timeoutMs)
+    if (onProgress) progress.add(id, onProgress)
     const answer = submit(bridge, session, id, method, isUrgent, onProgress !== undefined, params)
     if (cancel) signal.addEventListener('abort', cancel, { once: true })
     return await (deadline?.limit(answer) ?? answer)
@@ -60,7 +61,7 @@ export async function call(
     if (cancel) signal.removeEventListener('abort', cancel)
     deadline?.clear()
     if (onProgress) progress.delete(id)
-    if (onProgress instanceof ProgressStream) onProgress.end()
+    endProgress(onProgress)
   }
 }
 

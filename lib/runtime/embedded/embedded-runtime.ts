@@ -7,6 +7,7 @@ import { call, HOST_SESSION, progress, typedError, type Link } from './call.js'
 import { findPython, type PythonInstallation } from '../python/find-python.js'
 import { OutputHub, type OutputEvents } from '../output.js'
 import { packageRoot } from '../package-root.js'
+import { endProgress } from '../progress.js'
 import type {
   CallOptions,
   PythonRuntime,
@@ -195,6 +196,7 @@ class EmbeddedSession implements WorkloadSession {
 
   call(method: string, params: PyInput = null, options: CallOptions = {}): Promise<PyValue> {
     if (!this.#closed) return call(this.#link, this.#id, method, params, options)
+    endProgress(options.onProgress)
     return Promise.reject(new RuntimeClosedError(`Cannot call ${method}: the workload is closed`))
   }
 

@@ -11,7 +11,7 @@ import {
 } from '../../errors.js'
 import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from '../deadline.js'
 import { errorFromFailure, parametersError } from '../failures.js'
-import { ProgressStream, readProgress, tell, type ProgressListener } from '../progress.js'
+import { endProgress, readProgress, tell, type ProgressListener } from '../progress.js'
 import type { CallOptions, WorkloadSession } from '../python-runtime.js'
 import { DISCONNECTED_GRACE_MS, INTERRUPT_INTERVAL_MS, LAST_BYTES_GRACE_MS } from './constants.js'
 import { settlesWithin } from './waiting.js'
@@ -98,15 +98,15 @@ export class SubprocessSession implements WorkloadSession {
     params: PyInput,
     { signal, timeoutMs, onProgress }: CallOptions = {},
   ): Promise<PyValue> {
-    if (this.#closedBecause !== undefined) throw cannotCall(title, this.#closedBecause)
-    if (signal?.aborted) throw abortError(title, signal)
-    if (this.#overdue !== undefined) throw this.#busyError(title, this.#overdue)
-    if (timeoutMs !== undefined) checkTimeout(title, timeoutMs)
-    const text = this.#paramsText(title, params)
     let abort: (() => void) | undefined
     let timer: NodeJS.Timeout | undefined
     let isLate = false as boolean
     try {
+      if (this.#closedBecause !== undefined) throw cannotCall(title, this.#closedBecause)
+      if (signal?.aborted) throw abortError(title, signal)
+      if (this.#overdue !== undefined) throw this.#busyError(title, this.#overdue)
+      if (timeoutMs !== undefined) checkTimeout(title, timeoutMs)
+      const text = this.#paramsText(title, params)
       return await new Promise<PyValue>((resolve, reject) => {
         const job = { method, title, params: text, isAwaited: true, onProgress, resolve, reject }
         if (signal !== undefined) {
@@ -133,7 +133,7 @@ export class SubprocessSession implements WorkloadSession {
     } finally {
       if (abort !== undefined) signal?.removeEventListener('abort', abort)
       clearTimeout(timer)
-      if (onProgress instanceof ProgressStream) onProgress.end()
+      endProgress(onProgress)
     }
   }
 

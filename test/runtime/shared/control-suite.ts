@@ -136,6 +136,22 @@ for i in range(20000): torchbed.progress(i)`
         assert.ok((await call) instanceof HookRaisedError)
       })
 
+      it('as a stream ends when the call is refused before it begins', async () => {
+        const closed = await runtime.openWorkload(plain)
+        await closed.close()
+        const refused: ((options: CallOptions) => Promise<unknown>)[] = [
+          (options) => run('1', { ...options, signal: AbortSignal.abort() }),
+          (options) => run('1', { ...options, timeoutMs: -1 }),
+          (options) => session.call('hello', { x: () => 1 } as never, options),
+          (options) => closed.call('hello', null, options),
+        ]
+        for (const refuse of refused) {
+          const stream = new ProgressStream()
+          await failure(refuse({ onProgress: stream }))
+          for await (const { step } of stream) assert.fail(`progress ${step}`)
+        }
+      })
+
       it('that nobody listens to costs the hook nothing but the call', async () => {
         await run(`${tell}(1)`)
       })
