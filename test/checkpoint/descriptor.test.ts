@@ -15,6 +15,7 @@ import {
 } from '../../lib/checkpoint/index.js'
 import { ArtifactDescriptor, contentId, type ChunkDescriptor } from '../../lib/schema/index.js'
 import { ABC, forged, SERVE_HEAD, serveHead } from './support.js'
+import { runs } from '../support/runs.js'
 
 describe('the descriptor of an artifact', () => {
   it('is that of the golden vector with three chunks (spec section 13)', async () => {
@@ -79,7 +80,7 @@ describe('the descriptor of an artifact', () => {
           checkArtifactDescriptor(whole)
         },
       ),
-      { numRuns: 40 },
+      { numRuns: runs(40, 4000) },
     )
   })
 

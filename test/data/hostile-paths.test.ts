@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { checkLocator, ShardCache } from '../../lib/data/index.js'
 import { resolveUrl } from '../../lib/data/locator.js'
 import { content, Dataset } from './support/dataset.js'
+import { runs } from '../support/runs.js'
 
 const unsafe = { code: 'ERR_DATA_UNSAFE_LOCATOR' }
 
@@ -94,6 +95,7 @@ describe('paths from a peer', () => {
         assert.match(cache.shardPath(viewId, 0), /^\/cache\/[A-Za-z0-9._-]+\/00000\.bin$/)
         assert(!cache.datasetDir(viewId).endsWith('/..'))
       }),
+      { numRuns: runs(100) },
     )
   })
 
@@ -183,7 +185,7 @@ describe('paths from a peer', () => {
           assert(url.pathname.startsWith('/data/set/'))
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 })

@@ -48,6 +48,7 @@ describe('a frame', () => {
           assert.equal(reader.hasPart, false)
         },
       ),
+      { numRuns: runs(100) },
     )
   })
 
@@ -131,6 +132,7 @@ describe('reading values', () => {
         const spaced = `${space}${text}${space}`
         assert.deepEqual(read(spaced), plain(JSON.parse(spaced)))
       }),
+      { numRuns: runs(100) },
     )
   })
 
@@ -257,6 +259,7 @@ describe('reading values', () => {
       fc.property(value, (sent) => {
         assert.deepEqual(read(writePythonJson(sent as PyInput)), plain(sent))
       }),
+      { numRuns: runs(100) },
     )
   })
 })

@@ -17,6 +17,7 @@ import {
   type HeaderFault,
 } from '../../lib/safetensors/index.js'
 import { safetensorsFile, tensor } from './support.js'
+import { runs } from '../support/runs.js'
 
 const parse = (file: Buffer) => parseSafetensorsHeader(file, file.byteLength)
 
@@ -123,6 +124,7 @@ describe('a safetensors header', () => {
           at += item.bytes
         }
       }),
+      { numRuns: runs(100) },
     )
   })
 })

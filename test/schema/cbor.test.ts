@@ -7,6 +7,7 @@ import { encodeCbor } from '../../lib/schema/cbor.js'
 import type { Wire } from '../../lib/schema/wire.js'
 import { wires } from './support/arbitraries.js'
 import { independentCbor, readCbor } from './support/independent-cbor.js'
+import { runs } from '../support/runs.js'
 
 const hex = (value: Wire) => Buffer.from(encodeCbor(value)).toString('hex')
 
@@ -75,7 +76,7 @@ describe('CBOR', () => {
       fc.property(wires, (wire) => {
         assert.equal(hex(wire), independentCbor(wire))
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
@@ -84,7 +85,7 @@ describe('CBOR', () => {
       fc.property(wires, (wire) => {
         assert.deepEqual(readCbor(encodeCbor(wire)), expanded(wire))
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

@@ -32,6 +32,7 @@ import {
 } from '../../lib/schema/index.js'
 import { zodSchema } from '../../lib/zod.js'
 import { finiteFloats, texts } from './support/arbitraries.js'
+import { runs } from '../support/runs.js'
 
 /** The problems that a call reports, as `path: message`. */
 function problems(call: () => unknown): string[] {
@@ -330,6 +331,7 @@ describe('maps and sets', () => {
         const byPoints = at === -1 ? x.length - y.length : (x[at] ?? 0) - (y[at] ?? -1)
         assert.equal(Math.sign(compareUtf8(a, b)), Math.sign(byPoints))
       }),
+      { numRuns: runs(100) },
     )
   })
 
@@ -397,7 +399,7 @@ describe('any head', () => {
         assert.deepEqual(read, head)
         assert.deepEqual(HeadDescriptor.toCbor(read), HeadDescriptor.toCbor(head))
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 
 import { float32Text, float64Text } from '../../lib/schema/float-text.js'
+import { runs } from '../support/runs.js'
 
 /** As printed by serde_json. */
 const DOUBLES: [number, string][] = [
@@ -72,7 +73,7 @@ describe('floats as text', () => {
             .replace(/^0+|0+$/g, '')
         assert.equal(digits(printed), digits(String(value)))
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 
@@ -87,7 +88,7 @@ describe('floats as text', () => {
             .replace(/e.*|\D/g, '').length <= 9,
         )
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 })

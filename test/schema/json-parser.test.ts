@@ -163,6 +163,7 @@ describe('the JSON parser', () => {
         while (result === undefined) result = parser.run(step)
         assert.deepEqual(result, parseJson(source))
       }),
+      { numRuns: runs(100) },
     )
   })
 

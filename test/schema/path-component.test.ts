@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { ConfigError } from '../../lib/errors.js'
 import { pathComponent } from '../../lib/schema/index.js'
 import { texts } from './support/arbitraries.js'
+import { runs } from '../support/runs.js'
 
 const HASHED = /^__burn_p2p_id_[0-9a-f]{64}$/
 
@@ -59,7 +60,7 @@ describe('path components', () => {
         assert.equal(join('/store', name), `/store/${name}`)
         assert.equal(basename(name), name)
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 })

@@ -13,6 +13,7 @@ import {
   timestampNanoseconds,
   timestampNow,
 } from '../../lib/schema/index.js'
+import { runs } from '../support/runs.js'
 
 /** From the year 0 to the end of 9999, in nanoseconds. */
 const instants = fc.bigInt({ min: -62167219200n * 10n ** 9n, max: 253402300800n * 10n ** 9n - 1n })
@@ -111,7 +112,7 @@ describe('timestamps', () => {
         assert.equal(timestampNanoseconds(text), instant)
         assert.equal(Timestamp.fromValue(text), text)
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 })

@@ -10,6 +10,7 @@ import {
   runtimePatch,
 } from '../../lib/schema/index.js'
 import { finiteFloats, texts } from './support/arbitraries.js'
+import { runs } from '../support/runs.js'
 
 describe('metric values', () => {
   const forms: [string, MetricValue][] = [
@@ -74,6 +75,7 @@ describe('patch values', () => {
       fc.property(values, (value) => {
         assert.deepEqual(PatchValue.fromJson(PatchValue.toJson(value)), value)
       }),
+      { numRuns: runs(100) },
     )
   })
 
