@@ -125,14 +125,24 @@ export const bytes = new Codec<Uint8Array>({
   },
 })
 
-/** 32-bit floats. In CBOR each is widened to 64 bits and then shortened (spec section 7.2). */
+const readF32: typeof f64.read = (input, issues) => {
+  const number = f64.read(input, issues)
+  if (number === INVALID) return INVALID
+  const isBeyond = Number.isFinite(number) && !Number.isFinite(Math.fround(number))
+  return isBeyond ? issues.misfit('a number in the range of a 32-bit float', input) : number
+}
+
+/**
+ * 32-bit floats. In CBOR each is widened to 64 bits and then shortened (spec section 7.2).
+ * A number beyond their range is refused: it would be infinite, which JSON cannot write back.
+ */
 export const f32Array = new Codec<Float32Array>({
   name: 'f32 array',
   read: (input, issues) => {
     if (!Array.isArray(input)) return issues.misfit('an array of numbers', input)
     const result = new Float32Array(input.length)
     for (const [index, item] of input.entries()) {
-      const number = issues.part(index, f64.read, item)
+      const number = issues.part(index, readF32, item)
       if (number === INVALID) return INVALID
       result[index] = number
     }

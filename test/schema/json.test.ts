@@ -180,6 +180,11 @@ describe('writing JSON', () => {
     assert.equal(f32Array.toJson(Float32Array.of(0.1, 3, NaN)), '[0.1,3.0,null]')
     assert.deepEqual(bytes.fromJson('[0,200,255]'), Uint8Array.of(0, 200, 255))
     assert.deepEqual(f32Array.fromJson('[0.1,3]'), Float32Array.of(0.1, 3))
+    assert.deepEqual(f32Array.fromJson('[3.4028235e38]'), Float32Array.of(3.4028235e38))
+    assert.throws(
+      () => f32Array.fromJson('[1,-1e39]'),
+      /\[1\]: expected .* 32-bit float, got -1e\+?39/,
+    )
     assert.throws(
       () => bytes.fromJson('[0,256]'),
       /\[1\]: expected an integer from 0 to 255, got 256/,
