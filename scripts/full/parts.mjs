@@ -20,6 +20,10 @@ export const PARTS = {
     what: 'properties over hostile bytes and hostile Python objects',
     load: () => import('./fuzz.mjs'),
   },
+  sanitizers: {
+    what: 'the native code under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer',
+    load: () => import('./sanitizers.mjs'),
+  },
   soak: {
     what: 'memory, models, references, files and processes after long repetition',
     load: () => import('./soak.mjs'),
