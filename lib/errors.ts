@@ -18,38 +18,75 @@ export abstract class TorchbedError extends Error {
 
 // --- environment: Python, its library, torch, the addon -------------------------------------------
 
+/** How to repair what an {@link InstallationError} found. */
+export interface Repair extends ErrorOptions {
+  /** The one command that repairs it, for a shell. */
+  readonly remedy?: string | undefined
+  /** Another way out, as a sentence without its full stop. */
+  readonly otherwise?: string | undefined
+}
+
+/** Ends the messages of installation errors. */
+const DOCTOR_HINT = '`npx torchbed doctor` checks the whole installation'
+
+/**
+ * Base of errors of the surroundings: Python, torch, the addon. The message is made of `problem`, `remedy` and
+ * `otherwise`, which `torchbed doctor` shows one by one.
+ */
+export abstract class InstallationError extends TorchbedError {
+  /** What is wrong and why; a sentence without its full stop. */
+  readonly problem: string
+  /** The one command that repairs it, for a shell; undefined where no single one does. */
+  readonly remedy: string | undefined
+  /** Another way out, as a sentence without its full stop. */
+  readonly otherwise: string | undefined
+
+  constructor(problem: string, { remedy, otherwise, ...options }: Repair = {}) {
+    const parts = [problem, remedy && `To repair it: ${remedy}`, otherwise, DOCTOR_HINT]
+    super(parts.filter(Boolean).join('. '), options)
+    this.problem = problem
+    this.remedy = remedy
+    this.otherwise = otherwise
+  }
+}
+
 /** No usable Python executable was found; the message lists what was tried and why each was refused. */
-export class PythonNotFoundError extends TorchbedError {
+export class PythonNotFoundError extends InstallationError {
   readonly code = 'ERR_PYTHON_NOT_FOUND'
 }
 
 /** The chosen Python is older than the oldest supported version (3.11). */
-export class PythonTooOldError extends TorchbedError {
+export class PythonTooOldError extends InstallationError {
   readonly code = 'ERR_PYTHON_TOO_OLD'
 }
 
-/** The chosen Python has no shared libpython, so that it cannot be loaded into a process. */
-export class PythonSharedLibraryError extends TorchbedError {
+/** The chosen Python has no shared libpython, or one of another architecture: it cannot be loaded into a process. */
+export class PythonSharedLibraryError extends InstallationError {
   readonly code = 'ERR_PYTHON_NO_SHARED_LIBRARY'
 }
 
 /** The chosen Python is a free-threaded build (no GIL), which the stable ABI does not cover. */
-export class PythonFreeThreadedError extends TorchbedError {
+export class PythonFreeThreadedError extends InstallationError {
   readonly code = 'ERR_PYTHON_FREE_THREADED'
 }
 
 /** Python was found but could not be started in this process. */
-export class PythonStartError extends TorchbedError {
+export class PythonStartError extends InstallationError {
   readonly code = 'ERR_PYTHON_START'
 }
 
 /** The workload imports torch, and the chosen Python has none. */
-export class TorchMissingError extends TorchbedError {
+export class TorchMissingError extends InstallationError {
   readonly code = 'ERR_TORCH_MISSING'
 }
 
+/** torch is installed and cannot be imported: a shared library is missing or too old, or it is only half there. */
+export class TorchBrokenError extends InstallationError {
+  readonly code = 'ERR_TORCH_BROKEN'
+}
+
 /** The native addon is absent, or cannot be loaded on this platform. */
-export class AddonError extends TorchbedError {
+export class AddonError extends InstallationError {
   readonly code = 'ERR_ADDON'
 }
 

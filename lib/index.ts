@@ -23,6 +23,7 @@ export {
   type TorchRuntimeConfig,
   type TorchWorkloadConfig,
 } from './project/workload-config.js'
+export type { StandardSchema, WorkloadConfigSchema } from './project/workload-config-schema.js'
 export {
   EmbeddedRuntime,
   type EmbeddedRuntimeOptions,

@@ -36,6 +36,7 @@ export class EmaFlow {
     this.#heads.add(id)
   }
 
+  /** The state as a record, to be stored or sent. */
   toRecord(): EmaFlowRecord {
     return { decay: this.decay, included_heads: this.includedHeads }
   }

@@ -136,26 +136,32 @@ export class FsArtifactStore {
 
   // --- paths ---------------------------------------------------------------------------------------------
 
+  /** The file of a chunk, whether it is there or not. */
   chunkPath(id: ChunkId): string {
     return this.#layout.chunk(id)
   }
 
+  /** The file of an artifact's descriptor. */
   manifestPath(id: ArtifactId): string {
     return this.#layout.manifest(id)
   }
 
+  /** The file that pins a head. */
   headPinPath(id: HeadId): string {
     return this.#layout.headPin(id)
   }
 
+  /** The file that pins an artifact. */
   artifactPinPath(id: ArtifactId): string {
     return this.#layout.artifactPin(id)
   }
 
+  /** The file of a head. */
   headPath(id: HeadId): string {
     return this.#layout.head(id)
   }
 
+  /** The file of a receipt. */
   receiptPath(id: ContributionReceiptId): string {
     return this.#layout.receipt(id)
   }

@@ -15,6 +15,7 @@ export class LeaseCache {
     return replaced
   }
 
+  /** The lease of a peer in a window, where one is known. */
   get(window: WindowId, peer: PeerId): AssignmentLease | undefined {
     return this.#windows.get(window)?.get(peer)
   }

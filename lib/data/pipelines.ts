@@ -39,11 +39,14 @@ export interface LeaseDataPipeline<Batch = PythonBatchRef> {
 /** The functions of a pipeline of one's own; each may be asynchronous and is given the caller's signal. */
 export interface CustomPipeline<Batch = PythonBatchRef> {
   readonly descriptor: LeaseDataPipelineDescriptor
+  /** Answers what the dataset is. */
   readonly registration: (options: AbortOptions) => Awaitable<DatasetRegistration>
+  /** Cuts the dataset into microshards. */
   readonly plan: (
     registration: DatasetRegistration,
     options: AbortOptions,
   ) => Awaitable<MicroShardPlan>
+  /** Makes the batches of a lease, of the shards that are in the cache. */
   readonly loadBatches: (
     lease: AssignmentLease,
     cached: readonly CachedMicroShard[],

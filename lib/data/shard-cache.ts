@@ -80,14 +80,17 @@ export class ShardCache {
     this.#options = options
   }
 
+  /** The folder of a view, whether it is there or not. */
   datasetDir(view: DatasetViewId): string {
     return join(this.root, pathComponent(view))
   }
 
+  /** The file of a view's fetch manifest. */
   manifestPath(view: DatasetViewId): string {
     return join(this.datasetDir(view), FETCH_MANIFEST_NAME)
   }
 
+  /** The file of a shard. */
   shardPath(view: DatasetViewId, ordinal: number): string {
     return join(this.datasetDir(view), shardFileName(ordinal))
   }
@@ -150,7 +153,7 @@ export class ShardCache {
    * @returns the microshards in lease order, with absolute paths if the root is absolute
    * @throws PlanMismatchError, DuplicateEntryError, UnknownLeasedMicroShardError, MissingFetchEntryError,
    *   DataTooLargeError before any shard is fetched
-   * @throws as {@link ViewManifest.follow} and {@link ensureShardFile} do; AbortError when the signal fires
+   * @throws as `ViewManifest.follow` and `ensureShardFile` do; AbortError when the signal fires
    */
   async fetchLeaseMicroshards(
     registration: DatasetRegistration,

@@ -61,11 +61,12 @@ export class ModelHandle implements AsyncDisposable {
     await this.#session.call('release_model', { model_id: this.modelId })
   }
 
-  /** For {@link WorkloadCalls}: the model's size in bytes, now that it is known. */
+  /** For `WorkloadCalls`: the model's size in bytes, now that it is known. */
   resize(bytes: number): void {
     if (!this.#released) declare(this.#held, bytes)
   }
 
+  /** `release()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release()
   }

@@ -53,6 +53,12 @@ import {
   type TrainBatch,
 } from './workload-calls.js'
 import {
+  readWorkloadConfig,
+  type AnyWorkloadConfig,
+  type SchemaInput,
+  type WorkloadConfigSchema,
+} from './workload-config-schema.js'
+import {
   validateWorkloadConfig,
   WORKLOAD_CONFIG_DEFAULTS,
   type TorchRuntimeConfig,
@@ -60,7 +66,13 @@ import {
 } from './workload-config.js'
 
 /** Options of {@link TorchProject.open}. */
-export interface TorchProjectOptions {
+export interface TorchProjectOptions<Schema extends WorkloadConfigSchema = AnyWorkloadConfig> {
+  /**
+   * What `workload_config` must be, as a schema of zod (^3.24 or 4) or of any other library of Standard Schema.
+   * It types `workload_config`, and reads it before Python runs: the factory gets the schema's output, defaults
+   * included. Default: any value that can cross.
+   */
+  readonly workloadConfigSchema?: Schema | undefined
   /** A runtime to share. Default: one of its own, closed with the project. */
   readonly runtime?: PythonRuntime | undefined
   /**
@@ -99,6 +111,7 @@ export interface WorkloadRevision {
  * that lacks what the method needs.
  */
 export class TorchProject implements AsyncDisposable {
+  /** As given, with the defaults that `workloadConfigSchema` has put into `workload_config`. */
   readonly config: TorchWorkloadConfig
   /** The workload's `workload_name`, else the name of its class. */
   readonly workloadName: string
@@ -110,13 +123,17 @@ export class TorchProject implements AsyncDisposable {
   /**
    * Starts Python where it does not run yet, imports the workload's factory, calls it and probes its
    * capability.
+   *
+   * Throws {@link ConfigError} before Python runs, with every problem, for a `workload_config` that its schema
+   * refuses.
    */
-  static async open(
-    config: TorchWorkloadConfig,
-    options: TorchProjectOptions = {},
+  static async open<Schema extends WorkloadConfigSchema = AnyWorkloadConfig>(
+    given: TorchWorkloadConfig<SchemaInput<Schema>>,
+    options: TorchProjectOptions<Schema> = {},
   ): Promise<TorchProject> {
-    validateWorkloadConfig(config)
+    validateWorkloadConfig(given)
     refuseIsolationOfShared(options)
+    const config = await readWorkloadConfig(given, options.workloadConfigSchema)
     const { workload_factory, workload_config, module_search_roots, env } = config.runtime
     const python = config.runtime.python_executable
     let ownRuntime: PythonRuntime | undefined
@@ -167,6 +184,7 @@ export class TorchProject implements AsyncDisposable {
     await this.#ownRuntime?.close()
   }
 
+  /** `close()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
@@ -250,6 +268,7 @@ export class TorchProject implements AsyncDisposable {
     return this.pipeline.descriptor.kind
   }
 
+  /** The dataset, its view and its upstream, as the pipeline answers them. */
   async datasetRegistration(options?: CallOptions): Promise<DatasetRegistration> {
     return this.pipeline.registration(options)
   }
@@ -264,6 +283,7 @@ export class TorchProject implements AsyncDisposable {
     return this.config.dataset?.root ?? null
   }
 
+  /** The plan of a registration, as the pipeline makes it. */
   async microshardPlan(
     registration: DatasetRegistration,
     options?: CallOptions,
@@ -271,6 +291,7 @@ export class TorchProject implements AsyncDisposable {
     return this.pipeline.plan(registration, options)
   }
 
+  /** The batches of a lease, as the pipeline makes them of the shards that are in the cache. */
   async loadBatches(
     lease: AssignmentLease,
     cached: readonly CachedMicroShard[],
@@ -487,7 +508,10 @@ function startRuntime(
   return isolation === 'process' ? SubprocessRuntime.start(options) : EmbeddedRuntime.start(options)
 }
 
-function refuseIsolationOfShared({ runtime, isolation }: TorchProjectOptions): void {
+function refuseIsolationOfShared({
+  runtime,
+  isolation,
+}: Pick<TorchProjectOptions, 'runtime' | 'isolation'>): void {
   if (runtime === undefined || isolation === undefined) return
   const message =
     'a runtime that is shared decides this itself; leave out isolation, or the runtime'

@@ -11,22 +11,34 @@ import type {
   SupportedWorkload,
 } from '../schema/index.js'
 
-/** Which Python runs which workload: the record of spec section 2.1, with its defaults optional. */
-export interface TorchRuntimeConfig extends Partial<
+/** `workload_config`: what the factory is called with. May be left out where the type allows `undefined`. */
+type WorkloadConfigField<Config> = undefined extends Config
+  ? {
+      /**
+       * What the factory is called with; docs/values.md says what arrives: `64` as an int, `0.5` and
+       * `new PyFloat(1)` as floats. Default: null.
+       */
+      readonly workload_config?: Config
+    }
+  : {
+      /** What the factory is called with, once the project's `workloadConfigSchema` has read it. */
+      readonly workload_config: Config
+    }
+
+/**
+ * Which Python runs which workload: the record of spec section 2.1, with its defaults optional. `Config` is
+ * the type of `workload_config`.
+ */
+export type TorchRuntimeConfig<Config = PyInput> = Partial<
   Omit<PythonTorchRuntimeConfig, 'workload_factory' | 'workload_config'>
-> {
+> & {
   /** `module:attr` of the callable that makes the workload. */
   readonly workload_factory: string
-  /**
-   * What the factory is called with; docs/values.md says what arrives: `64` as an int, `0.5` and
-   * `new PyFloat(1)` as floats. Default: null.
-   */
-  readonly workload_config?: PyInput
-}
+} & WorkloadConfigField<Config>
 
 /** A workload, its data and its artifacts (spec section 2.3). Only `runtime` is always needed. */
-export interface TorchWorkloadConfig {
-  readonly runtime: TorchRuntimeConfig
+export interface TorchWorkloadConfig<Config = PyInput> {
+  readonly runtime: TorchRuntimeConfig<Config>
   /** Needed by the default data pipeline, unless the project is given another. */
   readonly dataset?: PythonTorchDatasetConfig
   /** What the workload is to the network. Needed by `supportedWorkload()` and `verifyRevision()`. */
@@ -63,7 +75,11 @@ export const WORKLOAD_CONFIG_DEFAULTS = {
  * Throws {@link WorkloadFactoryError} for a factory without `module:attr`, {@link ConfigError} for a
  * filter pattern that is blank or has a NUL byte.
  */
-export function validateWorkloadConfig(config: TorchWorkloadConfig): void {
+export function validateWorkloadConfig(
+  config: Omit<TorchWorkloadConfig, 'runtime'> & {
+    readonly runtime: { readonly workload_factory: string }
+  },
+): void {
   validateFactory(config.runtime.workload_factory)
   if (config.state_dict_filter !== undefined) validateStateDictFilter(config.state_dict_filter)
 }

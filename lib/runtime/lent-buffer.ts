@@ -104,7 +104,7 @@ export class LentBuffer {
     return this.#memory
   }
 
-  /** For a call that is to lend it: throws {@link RefusedValue} when it cannot be lent. */
+  /** For a call that is to lend it: throws `RefusedValue` when it cannot be lent. */
   checkFree(): ArrayBuffer {
     if (this.#memory === null) {
       throw new RefusedValue('this LentBuffer was taken and holds no memory any more')

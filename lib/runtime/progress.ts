@@ -41,6 +41,7 @@ export class ProgressStream implements AsyncIterable<Progress> {
     this.#wake?.()
   }
 
+  /** Yields the latest progress whenever there is some, and ends with the call. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Progress, void> {
     for (;;) {
       const latest = this.#latest

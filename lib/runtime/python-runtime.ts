@@ -52,6 +52,7 @@ export interface WorkloadSession extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** How a call may end early, and who is told of its progress. */
 export interface CallOptions {
   /**
    * Cancels the call: at once while it is queued, between two Python instructions while it runs.

@@ -8,7 +8,7 @@
 
 import { ConfigError } from '../errors.js'
 import { encodeCbor } from './cbor.js'
-import { configIssue, INVALID, Issues, type Read } from './issues.js'
+import { configIssue, INVALID, Issues, type Read, type UnknownFields } from './issues.js'
 import { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from './json-read.js'
 import { writeJson, writeJsonPieces, type JsonStyle } from './json-write.js'
 import type { Wire } from './wire.js'
@@ -19,12 +19,18 @@ export interface CodecParts<T> {
   readonly name: string
   /** Reads parsed JSON: integers are `bigint`, floats `number`. */
   readonly read: Read<T>
-  /** Turns a value into the wire model, or throws through {@link refuse}. */
+  /** Turns a value into the wire model, or throws through `refuse`. */
   encode(value: T): Wire
   /** The value of a field that is absent. Without this, the field is required. */
   missing?(): T
   /** Whether a record leaves the field out when it is written. */
   skip?(value: T): boolean
+}
+
+/** How {@link Codec.fromJson} reads. */
+export interface JsonReadOptions extends JsonLimits {
+  /** Whether fields that a record does not have are a problem. Default `ignore` (spec section 6.1). */
+  readonly unknownFields?: UnknownFields
 }
 
 /** The TypeScript type that a codec reads and writes. */
@@ -44,12 +50,15 @@ export class Codec<T> {
   }
 
   /**
-   * Reads JSON text, or its UTF-8 bytes. Unknown fields are ignored.
+   * Reads JSON text, or its UTF-8 bytes. Unknown fields are ignored unless `unknownFields` says otherwise.
    *
    * @throws ConfigError listing every problem with its path
    */
-  fromJson(source: string | Uint8Array, limits?: JsonLimits): T {
-    return this.fromValue(parseJson(source, this.name, limits))
+  fromJson(
+    source: string | Uint8Array,
+    { unknownFields, ...limits }: JsonReadOptions = {},
+  ): T {
+    return this.fromValue(parseJson(source, this.name, limits), unknownFields)
   }
 
   /**
@@ -67,8 +76,8 @@ export class Codec<T> {
    *
    * @throws ConfigError listing every problem with its path
    */
-  fromValue(value: unknown): T {
-    const issues = new Issues()
+  fromValue(value: unknown, unknownFields?: UnknownFields): T {
+    const issues = new Issues(unknownFields)
     const result = this.read(value, issues)
     if (result !== INVALID) return result
     throw new ConfigError(`Cannot read ${this.name}`, issues.list().map(configIssue))

@@ -1,7 +1,8 @@
 /** Codecs made of codecs: options, lists, sets, maps, tuples, records (spec sections 6.1 and 7.2). */
 
+import { closestName } from './closest-name.js'
 import { Codec, encodePart, refuse, type Infer } from './codec.js'
-import { describe } from './describe.js'
+import { clip, describe } from './describe.js'
 import { INVALID, type Issues } from './issues.js'
 import { encodeText, text } from './primitives.js'
 import { compareUtf8, type Wire } from './wire.js'
@@ -119,7 +120,7 @@ export type Fields = Readonly<Record<string, Codec<unknown>>>
 /** The type of a record with these fields. */
 export type RecordOf<F extends Fields> = { readonly [K in keyof F]: Infer<F[K]> }
 
-/** A record: its fields by name, in declaration order. Unknown fields are ignored when read. */
+/** A record: its fields by name, in declaration order. Whether unknown fields are ignored is up to who reads. */
 export function record<F extends Fields>(name: string, fields: F): Codec<RecordOf<F>> {
   const entries = Object.entries(fields)
   return new Codec<RecordOf<F>>({
@@ -135,20 +136,45 @@ export function record<F extends Fields>(name: string, fields: F): Codec<RecordO
 /** The fields of a record by name, in the order in which they are written. */
 export type FieldEntries = readonly (readonly [string, Codec<unknown>])[]
 
-/** Reads the fields of a record. */
+/**
+ * Reads the fields of a record.
+ *
+ * @param tag a further field, which the caller has read
+ */
 export function readFields(
   fields: FieldEntries,
   input: Record<string, unknown>,
   issues: Issues,
+  tag?: string,
 ): Record<string, unknown> | typeof INVALID {
   const result: Record<string, unknown> = {}
-  let isValid = true
+  let isValid = issues.unknownFields === 'ignore' || hasNoOther(fields, input, issues, tag)
   for (const [key, codec] of fields) {
     const part = issues.part(key, codec.readField, input[key])
     if (part === INVALID) isValid = false
     else result[key] = part
   }
   return isValid ? result : INVALID
+}
+
+/** Reports every field that the record does not have, with the one that was likely meant. */
+function hasNoOther(
+  fields: FieldEntries,
+  input: Record<string, unknown>,
+  issues: Issues,
+  tag?: string,
+): boolean {
+  const known = [...(tag === undefined ? [] : [tag]), ...fields.map(([key]) => key)]
+  const others = Object.keys(input).filter((key) => !known.includes(key))
+  for (const key of others) {
+    const closest = closestName(key, known)
+    const hint =
+      closest === undefined
+        ? `known are ${known.map((name) => `"${name}"`).join(', ')}`
+        : `did you mean "${closest}"?`
+    issues.part(key, () => issues.report(`unknown field ${clip(key)}; ${hint}`), undefined)
+  }
+  return others.length === 0
 }
 
 /** The fields of a record as they are written: in declaration order, without those that are skipped. */

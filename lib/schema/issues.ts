@@ -16,11 +16,20 @@ export interface Issue {
   readonly message: string
 }
 
+/** What becomes of fields that a record does not have. */
+export type UnknownFields = 'ignore' | 'refuse'
+
 /** Collects problems; lists the first {@link MAX_REPORTED_ISSUES} and counts the others. */
 export class Issues {
+  /** Records that peers write may be of a later version; what a person writes may be misspelt. */
+  readonly unknownFields: UnknownFields
   readonly #path: PropertyKey[] = []
   readonly #listed: Issue[] = []
   #count = 0
+
+  constructor(unknownFields: UnknownFields = 'ignore') {
+    this.unknownFields = unknownFields
+  }
 
   /** Reads a part of the value, so that problems with it name the part. */
   part<T>(key: PropertyKey, read: Read<T>, input: unknown): T | typeof INVALID {

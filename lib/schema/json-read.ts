@@ -49,7 +49,7 @@ export function parseJson(
 }
 
 /**
- * Like {@link parseJson}, with pauses in which the event loop turns: one every {@link VALUES_PER_SLICE} values.
+ * Like {@link parseJson}, with pauses in which the event loop turns: one every `VALUES_PER_SLICE` values.
  *
  * @throws ConfigError as {@link parseJson} does; AbortError when the signal fires
  */

@@ -77,8 +77,11 @@ function bigInteger(name: string, min: bigint, max: bigint): Codec<bigint> {
   })
 }
 
+/** An integer from 0 to 255, as a `number`. */
 export const u8 = integer('u8', 0, 0xff)
+/** An integer from 0 to 65,535, as a `number`. */
 export const u16 = integer('u16', 0, 0xffff)
+/** An integer from 0 to 4,294,967,295, as a `number`. */
 export const u32 = integer('u32', 0, 0xffffffff)
 /** A u64 that counts or measures: 0 .. 2^53 - 1 as a number. Larger values are an error in both directions. */
 export const u64 = integer('u64', 0, Number.MAX_SAFE_INTEGER)

@@ -14,6 +14,7 @@ import { compareUtf8, type Wire } from './wire.js'
  */
 export type MetricValue = bigint | number | boolean | string
 
+/** The codec of {@link MetricValue}. */
 export const MetricValue = new Codec<MetricValue>({
   name: 'metric value',
   read: (input, issues) => {
@@ -28,6 +29,7 @@ export const MetricValue = new Codec<MetricValue>({
 /** Metrics by name. */
 export type Metrics = Readonly<Record<string, MetricValue>>
 
+/** The codec of {@link Metrics}. */
 export const Metrics: Codec<Metrics> = map(MetricValue)
 
 /** One value of a runtime patch; integers are `bigint`, floats `number`. */
@@ -35,6 +37,7 @@ export type PatchValue = bigint | number | boolean | string | readonly string[]
 
 const textList = list(text)
 
+/** The codec of {@link PatchValue}. */
 export const PatchValue = new Codec<PatchValue>({
   name: 'patch value',
   read: (input, issues) => {

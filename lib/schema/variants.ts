@@ -1,5 +1,6 @@
 /** Codecs of enums, in the forms that serde gives them (spec section 6.1). */
 
+import { closestName } from './closest-name.js'
 import { Codec, encodePart, refuse, type Infer } from './codec.js'
 import { encodeFields, isObject, readFields, type Fields, type RecordOf } from './containers.js'
 import { describe } from './describe.js'
@@ -22,15 +23,20 @@ export function variants<V extends Variants>(name: string, all: V): Codec<Varian
     codec === null ? `"${key}"` : `{"${key}": …}`,
   )
   const expected = names.join(' or ')
+  const bare = Object.keys(all).filter((key) => all[key] === null)
   const find = (key: string): Codec<unknown> | null | undefined =>
     Object.hasOwn(all, key) ? all[key] : undefined
+  const suggestion = (input: unknown): string => {
+    const closest = typeof input === 'string' ? closestName(input, bare) : undefined
+    return closest === undefined ? '' : `; did you mean "${closest}"?`
+  }
 
   return new Codec<VariantOf<V>>({
     name,
     read: (input, issues) => {
       if (typeof input === 'string' && find(input) === null) return input as VariantOf<V>
       const entry = onlyEntry(input)
-      if (!entry) return issues.misfit(expected, input)
+      if (!entry) return issues.misfit(expected, input, suggestion(input))
       const [key, content] = entry
       const codec = find(key)
       if (codec === undefined) {
@@ -88,7 +94,7 @@ export function kinds<V extends Readonly<Record<string, Fields>>>(
       const { kind } = input
       const fields = find(kind)
       if (!fields) return issues.part('kind', () => issues.misfit(expected, kind), kind)
-      const read = readFields(fields, input, issues)
+      const read = readFields(fields, input, issues, 'kind')
       return read === INVALID ? INVALID : ({ kind, ...read } as KindOf<V>)
     },
     encode: (value: unknown) => {

@@ -20,6 +20,9 @@ MAX_CASE_SECONDS = 2.0
 MAX_GROWTH = 64 * 1024 * 1024
 """Most that the process may have grown after all cases, in bytes; hypothesis keeps some itself."""
 
+BATCH = 2_000
+"""Cases of one run of hypothesis, which remembers each until it ends: some 4 KB a case."""
+
 
 def runs(ci: int, full: int = 20_000) -> int:
     """Return the number of cases: ci as a rule, full when TORCHBED_FULL=1."""
@@ -41,18 +44,19 @@ def holds(title: str, cases: int, inputs: SearchStrategy[T], check: Callable[[T]
         took = time.perf_counter() - start
         assert took <= MAX_CASE_SECONDS, f"the case took {took:.1f} s"
 
-    run = settings(
-        max_examples=cases,
+    decorate = settings(
+        max_examples=min(cases, BATCH),
         deadline=None,  # the bound above is for all properties
         database=None,
         verbosity=Verbosity.quiet,
         suppress_health_check=list(HealthCheck),
-    )(given(inputs)(one))
+    )
     before = _in_use()
     start = time.perf_counter()
     failed = True
     try:
-        run()
+        for _ in range(0, cases, BATCH):
+            decorate(given(inputs)(one))()
         failed = False
     finally:
         _report(title, done, time.perf_counter() - start, failed)

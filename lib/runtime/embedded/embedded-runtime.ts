@@ -165,6 +165,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     output.delete(this)
   }
 
+  /** `close()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

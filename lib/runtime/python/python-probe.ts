@@ -104,7 +104,7 @@ export interface ProbeOptions {
   readonly env?: NodeJS.ProcessEnv | undefined
   /** Working folder, which a pyenv shim looks at. Default: the working folder of this process. */
   readonly cwd?: string | undefined
-  /** Longest time to wait for the answer, in milliseconds. Default: {@link PROBE_TIMEOUT_MS}. */
+  /** Longest time to wait for the answer, in milliseconds. Default: `PROBE_TIMEOUT_MS`. */
   readonly timeoutMs?: number | undefined
 }
 

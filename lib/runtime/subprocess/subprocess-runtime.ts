@@ -176,6 +176,7 @@ export class SubprocessRuntime extends EventEmitter<OutputEvents> implements Pyt
     await Promise.all([...this.#sessions].map((session) => session.close()))
   }
 
+  /** `close()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -7,6 +7,7 @@ import { ArtifactId, ChunkId, ContentId, HeadId } from '../ids.js'
 import { text, u64 } from '../primitives.js'
 import { names, variants } from '../variants.js'
 
+/** The type of number that an artifact's weights are stored as. */
 export const Precision = variants('Precision', {
   Fp32: null,
   Fp16: null,
@@ -16,6 +17,7 @@ export const Precision = variants('Precision', {
 })
 export type Precision = Infer<typeof Precision>
 
+/** What an artifact holds. */
 export const ArtifactKind = names(
   'ArtifactKind',
   'FullHead',

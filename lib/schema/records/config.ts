@@ -60,6 +60,7 @@ export const PythonCheckpointCommandConfig = record(
 )
 export type PythonCheckpointCommandConfig = Infer<typeof PythonCheckpointCommandConfig>
 
+/** What runs the inner loop of DiLoCo: the workload itself, or a program. */
 export const PythonDiLoCoBackend = kinds('PythonDiLoCoBackend', {
   disabled: {},
   in_process_worker: {},
@@ -67,6 +68,7 @@ export const PythonDiLoCoBackend = kinds('PythonDiLoCoBackend', {
 })
 export type PythonDiLoCoBackend = Infer<typeof PythonDiLoCoBackend>
 
+/** How the inner loop of DiLoCo is run; exact numbers of steps are required by default. */
 export const PythonDiLoCoConfig = record('PythonDiLoCoConfig', {
   backend: withDefault(PythonDiLoCoBackend, () => ({ kind: 'disabled' })),
   require_exact_steps: withDefault(bool, () => true),
@@ -85,6 +87,7 @@ export const PythonParameterPackPlanResponse = record('PythonParameterPackPlanRe
 })
 export type PythonParameterPackPlanResponse = Infer<typeof PythonParameterPackPlanResponse>
 
+/** What a check before a deployment found out about a workload. */
 export const PythonDeploymentSanityReport = record('PythonDeploymentSanityReport', {
   training_protocol: TrainingProtocol,
   diloco_backend: PythonDiLoCoBackend,

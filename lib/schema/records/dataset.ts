@@ -10,8 +10,10 @@ import { variants } from '../variants.js'
 /** Free text by name. */
 export type Metadata = Readonly<Record<string, string>>
 
+/** Free text by name. */
 export const Metadata = map(text)
 
+/** What a dataset is: its source, its format and the hash of its manifest. */
 export const DatasetManifest = record('DatasetManifest', {
   dataset_id: DatasetId,
   source_uri: text,
@@ -21,6 +23,7 @@ export const DatasetManifest = record('DatasetManifest', {
 })
 export type DatasetManifest = Infer<typeof DatasetManifest>
 
+/** One prepared form of a dataset: how it was preprocessed and tokenized. */
 export const DatasetView = record('DatasetView', {
   dataset_view_id: DatasetViewId,
   dataset_id: DatasetId,
@@ -47,6 +50,7 @@ export const UpstreamAdapter = variants('UpstreamAdapter', {
 })
 export type UpstreamAdapter = Infer<typeof UpstreamAdapter>
 
+/** A dataset, a view of it, and where its shards come from. */
 export const DatasetRegistration = record('DatasetRegistration', {
   manifest: DatasetManifest,
   view: DatasetView,
@@ -87,6 +91,7 @@ export function microShardId(shard: Omit<MicroShard, 'microshard_id'>): MicroSha
   return id
 }
 
+/** A view of a dataset, cut into microshards. */
 export const MicroShardPlan = record('MicroShardPlan', {
   dataset_view: DatasetView,
   sizing: DatasetSizing,

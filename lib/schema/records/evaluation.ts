@@ -7,6 +7,7 @@ import { ContentId, DatasetViewId } from '../ids.js'
 import { bool, text, u64, u64Exact } from '../primitives.js'
 import { variants } from '../variants.js'
 
+/** How the values of a metric become one. */
 export const EvalAggregationRule = variants('EvalAggregationRule', {
   Mean: null,
   WeightedMean: null,
@@ -19,6 +20,7 @@ export const EvalAggregationRule = variants('EvalAggregationRule', {
 })
 export type EvalAggregationRule = Infer<typeof EvalAggregationRule>
 
+/** A metric of an evaluation: its key, its name, and which way is better. */
 export const EvalMetricDef = record('EvalMetricDef', {
   metric_key: text,
   display_name: text,

@@ -38,6 +38,7 @@ export const AssignmentLease = record('AssignmentLease', {
 })
 export type AssignmentLease = Infer<typeof AssignmentLease>
 
+/** The microshards that a planner chose for a peer, with their estimated sizes. */
 export const LeaseSelection = record('LeaseSelection', {
   microshards: list(MicroShard),
   budget_work_units: u64,
@@ -48,6 +49,7 @@ export const LeaseSelection = record('LeaseSelection', {
 })
 export type LeaseSelection = Infer<typeof LeaseSelection>
 
+/** A lease with the selection that it was made of. */
 export const PlannedLease = record('PlannedLease', {
   lease: AssignmentLease,
   selection: LeaseSelection,
@@ -63,6 +65,7 @@ export const ShardCostModel = record('ShardCostModel', {
 })
 export type ShardCostModel = Infer<typeof ShardCostModel>
 
+/** How long leases last, how many microshards one holds, and what work costs. */
 export const LeasePlannerConfig = record('LeasePlannerConfig', {
   lease_duration_seconds: i64,
   max_microshards_per_lease: u64,

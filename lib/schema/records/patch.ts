@@ -12,6 +12,7 @@ import { names, variants } from '../variants.js'
 export const PatchClass = names('PatchClass', 'Hot', 'Warm', 'Cold')
 export type PatchClass = Infer<typeof PatchClass>
 
+/** What became of a patch; a rejection says why. */
 export const PatchOutcome = variants('PatchOutcome', {
   Applied: null,
   RequiresRestart: null,

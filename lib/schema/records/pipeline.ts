@@ -18,12 +18,14 @@ export const LeaseDataPipelineKind = names(
 )
 export type LeaseDataPipelineKind = Infer<typeof LeaseDataPipelineKind>
 
+/** The generator that makes the input of a workload. */
 export const GeneratedWorkloadInputDescriptor = record('GeneratedWorkloadInputDescriptor', {
   provider: text,
   metadata: Metadata,
 })
 export type GeneratedWorkloadInputDescriptor = Infer<typeof GeneratedWorkloadInputDescriptor>
 
+/** Where a workload's input comes from. */
 export const WorkloadInputSource = kinds('WorkloadInputSource', {
   'inline-records': { record_format: text, record_count: optional(u64) },
   'http-json': { url: text, record_count: optional(u64) },
@@ -33,6 +35,7 @@ export const WorkloadInputSource = kinds('WorkloadInputSource', {
 })
 export type WorkloadInputSource = Infer<typeof WorkloadInputSource>
 
+/** What a data pipeline is, in words that peers can read. */
 export const LeaseDataPipelineDescriptor = record('LeaseDataPipelineDescriptor', {
   pipeline_name: text,
   kind: LeaseDataPipelineKind,

@@ -16,6 +16,7 @@ export const GradientCodec = variants('GradientCodec', {
 })
 export type GradientCodec = Infer<typeof GradientCodec>
 
+/** The sign that is taken where as many peers vote for either. */
 export const SignMajorityTieBreak = names('SignMajorityTieBreak', 'Zero', 'Positive', 'Negative')
 export type SignMajorityTieBreak = Infer<typeof SignMajorityTieBreak>
 
@@ -30,6 +31,7 @@ export const DiLoCoAggregationPolicy = variants('DiLoCoAggregationPolicy', {
 })
 export type DiLoCoAggregationPolicy = Infer<typeof DiLoCoAggregationPolicy>
 
+/** How the peers of a DiLoCo round find each other. */
 export const DiLoCoTopologyMode = names(
   'DiLoCoTopologyMode',
   'DeterministicRendezvous',
@@ -38,6 +40,7 @@ export const DiLoCoTopologyMode = names(
 )
 export type DiLoCoTopologyMode = Infer<typeof DiLoCoTopologyMode>
 
+/** The groups in which peers of a DiLoCo round exchange. */
 export const DiLoCoTopologyPolicy = record('DiLoCoTopologyPolicy', {
   mode: withDefault(DiLoCoTopologyMode, () => 'DeterministicRendezvous' as const),
   fanout: withDefault(u16, () => 8),
@@ -46,6 +49,7 @@ export const DiLoCoTopologyPolicy = record('DiLoCoTopologyPolicy', {
 })
 export type DiLoCoTopologyPolicy = Infer<typeof DiLoCoTopologyPolicy>
 
+/** How a peer that was away takes part again. */
 export const DiLoCoRejoinPolicy = record('DiLoCoRejoinPolicy', {
   max_fast_forward_round_lag: withDefault(u32, () => 4),
   require_checkpoint_hash_match: withDefault(bool, () => true),
@@ -99,6 +103,7 @@ const DEFAULT_OUTER_OPTIMIZER: OuterOptimizerPolicy = {
   },
 }
 
+/** The policy of a peer that was told nothing else (spec section 6.4). */
 export const DEFAULT_DILOCO_POLICY: DiLoCoPolicy = {
   num_inner_steps: 32,
   target_group_size: 4,

@@ -9,6 +9,7 @@ import { Metrics } from '../values.js'
 import { variants } from '../variants.js'
 import { ContributionReceipt } from './head.js'
 
+/** What a peer can do: work units per second, and seconds per window. */
 export const CapabilityEstimate = record('CapabilityEstimate', {
   preferred_backends: list(text),
   work_units_per_second: f64,
@@ -16,6 +17,7 @@ export const CapabilityEstimate = record('CapabilityEstimate', {
 })
 export type CapabilityEstimate = Infer<typeof CapabilityEstimate>
 
+/** A workload that a peer offers to train, and what it needs. */
 export const SupportedWorkload = record('SupportedWorkload', {
   workload_id: WorkloadId,
   workload_name: text,
@@ -41,6 +43,7 @@ export function supportedWorkload(
   }
 }
 
+/** The part of a dataset that a model is evaluated on. */
 export const EvalSplit = variants('EvalSplit', {
   Train: null,
   Validation: null,
@@ -56,6 +59,7 @@ export const TrainerCanonicalReconcileStrategy = variants('TrainerCanonicalRecon
 })
 export type TrainerCanonicalReconcileStrategy = Infer<typeof TrainerCanonicalReconcileStrategy>
 
+/** How far a trainer may run ahead of the canonical head; times in milliseconds. */
 export const ContinuousTrainerPolicy = record('ContinuousTrainerPolicy', {
   canonical_reconcile: TrainerCanonicalReconcileStrategy,
   max_speculative_windows: u32,
