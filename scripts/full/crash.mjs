@@ -7,17 +7,20 @@ import { runCrash } from '../../dist/test/full/crash-run.js'
 import { note } from '../support/progress.mjs'
 import { isAsked } from './parts.mjs'
 
-/** Runs of each target. */
-const RUNS = { full: 200, quick: 20 }
+/** Runs of each target, on the running Node.js and on each of the others. */
+const RUNS = { own: 200, other: 20, quick: 20 }
 
 /** At one time: each has up to two processes that write. */
 const AT_ONCE = 2
 
 const TARGETS = ['store', 'cache']
 
-export async function run({ quick, cell: asked, times }) {
-  const cells = cellsOf(asked, quick ? RUNS.quick : RUNS.full).flatMap((cell) =>
-    Array.from({ length: times ?? 1 }, () => cell),
+export async function run({ quick, nodes, cell: asked, times }) {
+  const often = ({ isOwn }) => (quick ? RUNS.quick : isOwn ? RUNS.own : RUNS.other)
+  const cells = nodes.flatMap((node) =>
+    cellsOf(asked, often(node)).flatMap((cell) =>
+      Array.from({ length: times ?? 1 }, () => ({ node, ...cell })),
+    ),
   )
   const failures = []
   const waiting = [...cells]
@@ -25,18 +28,20 @@ export async function run({ quick, cell: asked, times }) {
   let promised = 0
   const worker = async () => {
     for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
-      const { target, seed } = cell
-      const result = await runCrash(target, seed)
+      const { node, target, seed } = cell
+      const result = await runCrash(target, seed, node.path)
       finished += 1
       promised += result.promised
       const isFine = result.problems.length === 0
       const name = `${target}/${seed}`
-      note(`[${finished}/${cells.length}] ${isFine ? 'ok  ' : 'FAIL'} ${name} (${result.story})`)
+      const title = `${name} on Node.js ${node.major}`
+      note(`[${finished}/${cells.length}] ${isFine ? 'ok  ' : 'FAIL'} ${title} (${result.story})`)
       if (isFine) continue
       const details = [...result.problems, result.story].join('\n')
       note(details)
-      const repeat = `npm run test:full -- --only crash --cell ${name} --times 10`
-      failures.push({ name: `${name}: ${result.problems[0].split('\n')[0]}`, details, repeat })
+      const again = `--only crash --nodes ${node.major} --cell ${name} --times 10`
+      const repeat = `npm run test:full -- ${again}`
+      failures.push({ name: `${title}: ${result.problems[0].split('\n')[0]}`, details, repeat })
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))

@@ -52,13 +52,18 @@ export function killsOf(target: CrashTargetName, seed: number): readonly Kill[] 
   return [first, random.pick([kill(), { by: 'other' }, { by: 'nobody' }])]
 }
 
-export async function runCrash(target: CrashTargetName, seed: number): Promise<CrashResult> {
+/** `node` is the Node.js that all processes run. */
+export async function runCrash(
+  target: CrashTargetName,
+  seed: number,
+  node = process.execPath,
+): Promise<CrashResult> {
   const folder = await mkdtemp(join(tmpdir(), 'torchbed-crash-'))
   const kills = killsOf(target, seed)
   try {
     const settings = { target, seed, writers: kills.length }
-    const prepared = await end(start('prepare', { ...settings, writer: 0 }, folder), '')
-    const workers = kills.map((kill, writer) => begin({ ...settings, writer }, folder, kill))
+    const prepared = await end(start(node, 'prepare', { ...settings, writer: 0 }, folder), '')
+    const workers = kills.map((kill, writer) => begin(node, { ...settings, writer }, folder, kill))
     const [first, second] = workers
     if (second !== undefined) {
       void first!.ended.then(() => {
@@ -70,7 +75,7 @@ export async function runCrash(target: CrashTargetName, seed: number): Promise<C
     const promises: Promises = Object.fromEntries(
       ends.flatMap(({ reports }) => Object.entries(promisesOf(reports))),
     )
-    const checking = start('check', { ...settings, writer: 0 }, folder)
+    const checking = start(node, 'check', { ...settings, writer: 0 }, folder)
     const checked = await end(checking, JSON.stringify(promises))
     const problems = [prepared, ...ends, checked].flatMap(({ reports, stderr }) => [
       ...reports.flatMap((one) => (one.type === 'problem' ? [one.text] : [])),
@@ -98,12 +103,13 @@ interface End {
 }
 
 function start(
+  node: string,
   task: 'prepare' | 'work' | 'check',
   settings: object,
   folder: string,
   env: Record<string, string> = {},
 ): ChildProcess {
-  return spawn(process.execPath, [CHILD, task, JSON.stringify(settings), folder], {
+  return spawn(node, [CHILD, task, JSON.stringify(settings), folder], {
     env: { ...process.env, ...env },
     stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
   })
@@ -124,6 +130,7 @@ async function end(child: ChildProcess, input?: string): Promise<End> {
 
 /** Starts a writer that will be killed. */
 function begin(
+  node: string,
   settings: { readonly writer: number },
   folder: string,
   kill: Kill,
@@ -138,7 +145,7 @@ function begin(
     })
     env = faultEnvironment(faultLibrary()!, folder, file)
   }
-  const child = start('work', settings, folder, env)
+  const child = start(node, 'work', settings, folder, env)
   const afterMs = kill.by === 'time' ? kill.afterMs : LATEST_MS
   // The first report is that it is ready.
   child.stdio[3]!.once('data', () => {
