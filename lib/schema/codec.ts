@@ -54,10 +54,7 @@ export class Codec<T> {
    *
    * @throws ConfigError listing every problem with its path
    */
-  fromJson(
-    source: string | Uint8Array,
-    { unknownFields, ...limits }: JsonReadOptions = {},
-  ): T {
+  fromJson(source: string | Uint8Array, { unknownFields, ...limits }: JsonReadOptions = {}): T {
     return this.fromValue(parseJson(source, this.name, limits), unknownFields)
   }
 
