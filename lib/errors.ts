@@ -24,14 +24,16 @@ export interface Repair extends ErrorOptions {
   readonly remedy?: string | undefined
   /** Another way out, as a sentence without its full stop. */
   readonly otherwise?: string | undefined
+  /** Lines that follow, such as what was tried. */
+  readonly details?: readonly string[] | undefined
 }
 
 /** Ends the messages of installation errors. */
 const DOCTOR_HINT = '`npx torchbed doctor` checks the whole installation'
 
 /**
- * Base of errors of the surroundings: Python, torch, the addon. The message is made of `problem`, `remedy` and
- * `otherwise`, which `torchbed doctor` shows one by one.
+ * Base of errors of the surroundings: Python, torch, the addon. The message is made of the other fields, which
+ * `torchbed doctor` shows one by one.
  */
 export abstract class InstallationError extends TorchbedError {
   /** What is wrong and why; a sentence without its full stop. */
@@ -40,13 +42,17 @@ export abstract class InstallationError extends TorchbedError {
   readonly remedy: string | undefined
   /** Another way out, as a sentence without its full stop. */
   readonly otherwise: string | undefined
+  /** Lines that follow, such as what was tried. */
+  readonly details: readonly string[]
 
-  constructor(problem: string, { remedy, otherwise, ...options }: Repair = {}) {
-    const parts = [problem, remedy && `To repair it: ${remedy}`, otherwise, DOCTOR_HINT]
-    super(parts.filter(Boolean).join('. '), options)
+  constructor(problem: string, { remedy, otherwise, details = [], ...options }: Repair = {}) {
+    const repair = remedy && `To repair it: ${remedy}`
+    const sentences = [problem.replace(/\.$/, ''), repair, otherwise, DOCTOR_HINT].filter(Boolean)
+    super([sentences.join('. '), ...details.map((line) => `  ${line}`)].join('\n'), options)
     this.problem = problem
     this.remedy = remedy
     this.otherwise = otherwise
+    this.details = details
   }
 }
 

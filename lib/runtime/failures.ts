@@ -22,13 +22,17 @@ const pythonFailures = {
 } as const
 
 const plainFailures = {
-  ERR_PYTHON_START: errors.PythonStartError,
   ERR_RUNTIME_CONFLICT: errors.RuntimeConflictError,
   ERR_RUNTIME_CLOSED: errors.RuntimeClosedError,
   ERR_WORKLOAD_FACTORY: errors.WorkloadFactoryError,
   ERR_BUFFERS_RETAINED: errors.BuffersRetainedError,
-  ERR_TORCH_MISSING: errors.TorchMissingError,
   ERR_PROTOCOL: errors.ProtocolError,
+} as const
+
+const installationFailures = {
+  ERR_PYTHON_START: errors.PythonStartError,
+  ERR_TORCH_MISSING: errors.TorchMissingError,
+  ERR_TORCH_BROKEN: errors.TorchBrokenError,
 } as const
 
 /** Whether `reason` is what the bridge rejects with, rather than an error of another origin. */
@@ -46,6 +50,11 @@ export function errorFromFailure(failure: CallFailure, method: string): errors.T
   }
   if (code === 'ABORT_ERR') {
     return new errors.AbortError(`${method} was aborted`, { stateChanged: failure.stateChanged })
+  }
+  if (isKeyOf(installationFailures, code)) {
+    // As python/torchbed/torch_failures.py writes it.
+    const [problem = '', remedy] = failure.message.split('. To repair it: ')
+    return withPythonTraceback(new installationFailures[code](problem, { remedy }), traceback)
   }
   if (isKeyOf(plainFailures, code)) {
     return withPythonTraceback(new plainFailures[code](failure.message), traceback)

@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import shlex
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Literal, NotRequired, TypedDict, TypeVar
 
 from .cancelling import Cancelled
+from .torch_failures import torch_failure
 
 T = TypeVar("T")
 
@@ -22,6 +21,7 @@ Code = Literal[
     "ERR_PYTHON_HOST",
     "ERR_RUNTIME_CLOSED",
     "ERR_RUNTIME_CONFLICT",
+    "ERR_TORCH_BROKEN",
     "ERR_TORCH_MISSING",
     "ERR_UNKNOWN_METHOD",
     "ERR_UNKNOWN_MODEL",
@@ -79,7 +79,8 @@ def guarded(
 ) -> T:
     """Return run(), or raise CallFailed for whatever it raises, SystemExit included.
 
-    code: what an ordinary exception is called. A cancel and a missing torch keep their own code.
+    code: what an ordinary exception is called. A cancel, and a torch that cannot be imported, keep
+    their own code.
     explain: makes the message out of the short text `ValueError: text`.
     """
     try:
@@ -113,15 +114,10 @@ def describe(
     python_type = _type_name(error)
     if any(isinstance(link, Cancelled) for link in _chain(error)):
         code, message = "ABORT_ERR", "The call was cancelled"
-    elif _is_torch_missing(error):
-        code = "ERR_TORCH_MISSING"
-        message = (
-            f"The python module 'torch' is not installed for {sys.executable}; "
-            f"install it with: {shlex.quote(sys.executable)} -m pip install torch"
-        )
+    elif (torch := torch_failure(error, _in_words)) is not None:
+        code, message = torch
     else:
-        text = _text(error)
-        message = explain(f"{python_type}: {text}" if text else python_type)
+        message = explain(_in_words(error))
     return {
         "code": code,
         "message": _shortened(_encodable(message), MAX_MESSAGE_CHARS),
@@ -166,22 +162,16 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             waiting += link.exceptions
 
 
-def _is_torch_missing(error: BaseException) -> bool:
-    link: BaseException | None = error
-    for _ in range(16):  # a chain of causes may be a ring
-        if isinstance(link, ModuleNotFoundError) and link.name == "torch":
-            return True
-        if link is None:
-            break
-        link = link.__cause__
-    return False
-
-
 def _type_name(error: BaseException) -> str:
     kind = type(error)
     name = kind.__qualname__
     module = kind.__module__
     return name if module in ("builtins", None) else f"{module}.{name}"
+
+
+def _in_words(error: BaseException) -> str:
+    text = _text(error)
+    return f"{_type_name(error)}: {text}" if text else _type_name(error)
 
 
 def _text(error: BaseException) -> str:

@@ -241,7 +241,7 @@ describe('finding Python', function () {
         assert.match(error.message, /looked for \/nonexistent\/libpython3\.\d+\.so/)
         assert.match(
           error.message,
-          /apt-get install libpython3\.\d+;.*--enable-shared.*uv python install/,
+          /To repair it: uv python install 3\.\d+\. Or name another Python with TORCHBED_PYTHON/,
         )
         return true
       })
@@ -287,7 +287,8 @@ describe('finding Python', function () {
         message:
           `Cannot use "${executable}" as Python: ` +
           'it ended with exit code 1, saying "no such version". ' +
-          'Name a working CPython with TORCHBED_PYTHON or the option "executable".',
+          'Name a working CPython with TORCHBED_PYTHON or the option "executable". ' +
+          '`npx torchbed doctor` checks the whole installation',
       })
     })
 

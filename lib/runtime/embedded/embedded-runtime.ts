@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import { RuntimeClosedError, RuntimeConflictError } from '../../errors.js'
+import { PythonStartError, RuntimeClosedError, RuntimeConflictError } from '../../errors.js'
 import { loadBridge, type Bridge, type BridgeStatus } from './addon.js'
 import { call, HOST_SESSION, progress, typedError, type Link } from './call.js'
 import { findPython, type PythonInstallation } from '../python/find-python.js'
+import { refuseForeignLibrary, startRemedy } from '../python/python-path.js'
 import { OutputHub, type OutputEvents } from '../output.js'
 import { packageRoot } from '../package-root.js'
 import { endProgress } from '../progress.js'
@@ -105,8 +106,12 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
       pythonRoot: join(packageRoot(), 'python'),
       env: options.env ?? {},
     }
+    const pythonPath = options.env?.PYTHONPATH ?? process.env.PYTHONPATH
+    if (executable === '') await refuseForeignLibrary(python, pythonPath)
     await bridge.start(start).catch((reason: unknown) => {
-      throw typedError('start', reason)
+      const error = typedError('start', reason)
+      if (!(error instanceof PythonStartError)) throw error
+      throw new PythonStartError(error.problem, { ...startRemedy(pythonPath), cause: error })
     })
     started = python
     return new EmbeddedRuntime(python, { bridge, isUrgent: options.latency === 'low' })

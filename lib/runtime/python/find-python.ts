@@ -10,18 +10,12 @@
 import { constants } from 'node:fs'
 import { access, realpath, stat } from 'node:fs/promises'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
-import {
-  PythonFreeThreadedError,
-  PythonNotFoundError,
-  PythonSharedLibraryError,
-  PythonTooOldError,
-  TorchbedError,
-} from '../../errors.js'
-import { libpythonCandidates, locateLibpython } from './libpython.js'
+import { InstallationError } from '../../errors.js'
+import { locateLibpython } from './libpython.js'
+import { isOtherMachine } from './machine.js'
 import { runProbe, workingFolder, type ProbeFacts, type ProbeOptions } from './python-probe.js'
-
-/** Oldest supported minor version of Python 3: the first whose stable ABI has `Py_buffer`. */
-export const OLDEST_PYTHON_MINOR = 11
+import * as refusals from './refusals.js'
+import { isPresent, lostBase } from './virtual-environment.js'
 
 /** Newest minor version that is looked for by its own name (`python3.14`). */
 const NEWEST_PYTHON_MINOR = 14
@@ -37,6 +31,8 @@ export interface ProbedPython {
   readonly prefix: string
   /** `sys.base_prefix`: the installation behind a virtual environment, else `prefix`. */
   readonly basePrefix: string
+  /** The folder of its standard library. */
+  readonly stdlib: string
   /** The shared library to load. */
   readonly libpython: string
   /** The folder that holds `Python.h`, or null when the headers are not installed. */
@@ -54,7 +50,9 @@ export interface PythonInstallation extends ProbedPython {
 /** An interpreter that was looked at and does not fit. */
 export interface RefusedPython {
   readonly path: string
-  readonly error: TorchbedError
+  /** Why it was looked at, as `chosenBecause`. */
+  readonly because: string
+  readonly error: InstallationError
 }
 
 /** Options of {@link findPython}. */
@@ -83,14 +81,7 @@ export async function findPython(options: FindPythonOptions = {}): Promise<Pytho
     if (!('error' in found)) return found
     refused.push(found)
   }
-  const tried = refused.map(({ path, error }) => `\n  ${path}: ${error.message}`).join('')
-  throw new PythonNotFoundError(
-    `No usable Python found: torchbed needs CPython 3.${OLDEST_PYTHON_MINOR} or newer with a ` +
-      'shared libpython. Install one (Debian and Ubuntu: apt-get install python3 libpython3-dev; ' +
-      'uv: uv python install 3.12), ' +
-      'activate its environment, or name it with TORCHBED_PYTHON. ' +
-      (refused.length > 0 ? `Tried and refused:${tried}` : 'No interpreter is on PATH.'),
-  )
+  throw refusals.noneFits(refused)
 }
 
 /**
@@ -110,9 +101,10 @@ export async function* searchPythons(
       const python = await probePython(path, options)
       yield { ...python, chosenBecause: because, skipped: [...skipped] }
     } catch (error) {
-      if (!(error instanceof TorchbedError)) throw error
-      skipped.push({ path, error })
-      yield { path, error }
+      if (!(error instanceof InstallationError)) throw error
+      const refused = { path, because, error }
+      skipped.push(refused)
+      yield refused
     }
   }
 }
@@ -142,71 +134,33 @@ export function probePython(executable: string, options: ProbeOptions = {}): Pro
 
 async function probeNow(path: string, options: ProbeOptions): Promise<ProbedPython> {
   const facts = await runProbe(path, options)
-  const { version, versionInfo, prefix, basePrefix } = facts
+  const { version, versionInfo, prefix, basePrefix, stdlib } = facts
   refuseUnfit(path, facts)
   const libpython = await locateLibpython(facts)
-  if (libpython === null) throw noSharedLibrary(path, facts)
+  if (libpython === null) throw refusals.noSharedLibrary(path, facts)
   return {
     executable: facts.executable ?? path,
     version,
     versionInfo,
     prefix,
     basePrefix,
+    stdlib,
     libpython,
     includeDir: await folderWithHeaders(facts.includeDirs),
   }
 }
 
 function refuseUnfit(path: string, facts: ProbeFacts): void {
-  const { implementation, version, versionInfo, pointerBits, machine } = facts
+  const { implementation, versionInfo, pointerBits, machine } = facts
   const [major, minor] = versionInfo
-  if (implementation !== 'cpython') {
-    throw new PythonNotFoundError(
-      `"${path}" is ${implementation}, and only CPython can be embedded. ` +
-        'Name a CPython interpreter with TORCHBED_PYTHON or the option "executable".',
-    )
-  }
-  if (major !== 3 || minor < OLDEST_PYTHON_MINOR) {
-    throw new PythonTooOldError(
-      `"${path}" is Python ${version}, and torchbed needs 3.${OLDEST_PYTHON_MINOR} or newer. ` +
-        'Install a newer one (pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.12; ' +
-        'uv: uv python install 3.12), ' +
-        'or name another with TORCHBED_PYTHON or the option "executable".',
-    )
-  }
-  if (facts.freeThreaded) {
-    throw new PythonFreeThreadedError(
-      `"${path}" is a free-threaded build of Python ${version}, ` +
-        'which the stable ABI does not cover. ' +
-        `Use the ordinary build (python${major}.${minor} instead of python${major}.${minor}t).`,
-    )
-  }
+  if (implementation !== 'cpython') throw refusals.notCpython(path, implementation)
+  if (major !== 3 || minor < refusals.OLDEST_PYTHON_MINOR) throw refusals.tooOld(path, facts)
+  if (facts.freeThreaded) throw refusals.freeThreaded(path, facts)
   const nodeBits = ['arm', 'ia32'].includes(process.arch) ? 32 : 64
-  const rosetta = process.platform === 'darwin' && machine !== null && !isNodeMachine(machine)
-  if (pointerBits !== nodeBits || rosetta) {
-    throw new PythonSharedLibraryError(
-      `"${path}" is a ${pointerBits}-bit Python${machine === null ? '' : ` for ${machine}`}, ` +
-        `and its library cannot be loaded by a ${process.arch} Node.js. ` +
-        'Use a Python and a Node.js of one architecture.',
-    )
+  if (pointerBits !== nodeBits || (machine !== null && isOtherMachine(machine))) {
+    const processor = machine === null ? '' : ` for ${machine}`
+    throw refusals.otherArchitecture(path, `a ${pointerBits}-bit Python${processor}`)
   }
-}
-
-function isNodeMachine(machine: string): boolean {
-  return machine === (process.arch === 'x64' ? 'x86_64' : process.arch)
-}
-
-function noSharedLibrary(path: string, facts: ProbeFacts): PythonSharedLibraryError {
-  const { version, versionInfo, prefix } = facts
-  const short = `${versionInfo[0]}.${versionInfo[1]}`
-  return new PythonSharedLibraryError(
-    `"${path}" (Python ${version} in ${prefix}) has no shared libpython; looked for ` +
-      `${libpythonCandidates(facts).join(', ')}. ` +
-      `Install it (Debian and Ubuntu: apt-get install libpython${short}; ` +
-      `pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install ${short}; ` +
-      `uv: uv python install ${short}), ` +
-      'or name another Python with TORCHBED_PYTHON or the option "executable".',
-  )
 }
 
 async function folderWithHeaders(folders: readonly (string | null)[]): Promise<string | null> {
@@ -234,20 +188,14 @@ async function resolveNamed(
 ): Promise<string> {
   if (!/[/\\]/.test(name)) {
     for await (const path of onPath(name, env, cwd)) return path
-    throw new PythonNotFoundError(
-      `Cannot find the Python "${name}" that ${source} names: it is not on PATH. ` +
-        'Install it, or give its whole path.',
-    )
+    throw refusals.notOnPath(name, source)
   }
   const path = resolve(cwd, name)
   if (await isExecutable(path)) return path
+  const lost = await lostBase(path)
+  if (lost !== null) throw lost
   const inside = environmentPython(path)
-  throw new PythonNotFoundError(
-    `Cannot find the Python "${name}" that ${source} names: ${path} is no executable file. ` +
-      ((await isExecutable(inside))
-        ? `That folder is an environment: name ${inside} instead.`
-        : 'Correct the path, or leave it out to search for a Python.'),
-  )
+  throw refusals.noExecutable(name, source, path, (await isPresent(inside)) ? inside : null)
 }
 
 interface Candidate {
@@ -269,11 +217,11 @@ async function* candidates({
     yield { path, because: 'it belongs to the active conda environment (CONDA_PREFIX)' }
   }
   const local = environmentPython(resolve(cwd, '.venv'))
-  if (await isExecutable(local)) {
+  if (await isPresent(local)) {
     yield { path: local, because: 'it belongs to .venv in the working folder' }
   }
   const names = ['python3', 'python']
-  for (let minor = NEWEST_PYTHON_MINOR; minor >= OLDEST_PYTHON_MINOR; minor -= 1) {
+  for (let minor = NEWEST_PYTHON_MINOR; minor >= refusals.OLDEST_PYTHON_MINOR; minor -= 1) {
     names.push(`python3.${minor}`)
   }
   for (const name of names) {

@@ -5,8 +5,10 @@
  */
 import { execFile, type ExecFileException } from 'node:child_process'
 import { parse } from 'node:path'
-import { PythonNotFoundError } from '../../errors.js'
 import { bool, list, optional, record, text, tuple, u32, type Infer } from '../../schema/index.js'
+import { foreignElfMachine } from './machine.js'
+import { doesNotRun, otherArchitecture } from './refusals.js'
+import { lostBase } from './virtual-environment.js'
 
 /** Longest wait for an answer, in milliseconds. A cold start from a slow disk takes seconds. */
 export const PROBE_TIMEOUT_MS = 20_000
@@ -46,6 +48,7 @@ print('${ANSWER_MARK}' + json.dumps({
     'executable': text(sys.executable or None),
     'prefix': text(sys.prefix),
     'basePrefix': text(getattr(sys, 'base_prefix', sys.prefix)),
+    'stdlib': text(sysconfig.get_path('stdlib')),
     'mapped': mapped(),
     'config': dict((name, text(sysconfig.get_config_var(name))) for name in names),
     'includeDirs': [
@@ -67,6 +70,7 @@ const ProbeFacts = record('python probe', {
   executable: maybeText,
   prefix: text,
   basePrefix: text,
+  stdlib: text,
   mapped: list(text),
   config: record('sysconfig', {
     INSTSONAME: maybeText,
@@ -84,6 +88,7 @@ const ProbeFacts = record('python probe', {
  *
  * - `implementation`: `sys.implementation.name`, `cpython` for CPython
  * - `pointerBits`: 64, or 32 for a 32-bit build; `machine`: `os.uname().machine`, null on Windows
+ * - `stdlib`: the folder of the standard library
  * - `mapped`: the libpython files that the running interpreter has loaded (Linux; else empty)
  * - `includeDirs`: folders that may hold `Python.h`, best first
  */
@@ -113,7 +118,7 @@ export interface ProbeOptions {
  *
  * @param path absolute path of an executable file
  * @throws PythonNotFoundError when it cannot be run, fails, takes too long, or does not answer as
- *   Python does
+ *   Python does; PythonSharedLibraryError when it is a program for another processor
  */
 export async function runProbe(path: string, options: ProbeOptions = {}): Promise<ProbeFacts> {
   const timeoutMs = options.timeoutMs ?? PROBE_TIMEOUT_MS
@@ -125,24 +130,20 @@ export async function runProbe(path: string, options: ProbeOptions = {}): Promis
     timeout: timeoutMs,
   })
   if (error !== null) {
+    const machine = await foreignElfMachine(path)
+    if (machine !== null) throw otherArchitecture(path, `a Python for ${machine}`)
+    const lost = await lostBase(path, error)
+    if (lost !== null) throw lost
     const reason = explainFailure(error, timeoutMs)
     const printed = tellingLine(stderr) || tellingLine(stdout)
-    throw new PythonNotFoundError(
-      `Cannot use "${path}" as Python: it ${reason}${printed && `, saying "${printed}"`}. ` +
-        'Name a working CPython with TORCHBED_PYTHON or the option "executable".',
-      { cause: error },
-    )
+    throw doesNotRun(path, `${reason}${printed && `, saying "${printed}"`}`, error)
   }
   const answer = stdout.split(/\r?\n/).findLast((line) => line.startsWith(ANSWER_MARK))
   try {
     return ProbeFacts.fromJson(answer?.slice(ANSWER_MARK.length) ?? '')
   } catch (cause) {
-    throw new PythonNotFoundError(
-      `Cannot use "${path}" as Python: it did not answer as Python does ` +
-        `(it printed "${tellingLine(stdout)}"). ` +
-        'Name a CPython interpreter with TORCHBED_PYTHON or the option "executable".',
-      { cause },
-    )
+    const printed = tellingLine(stdout)
+    throw doesNotRun(path, `did not answer as Python does (it printed "${printed}")`, cause)
   }
 }
 
