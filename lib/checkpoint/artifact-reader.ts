@@ -1,10 +1,10 @@
 /** Puts artifacts together from their chunks, verifying every byte (spec section 9.3). */
 
 import { constants } from 'node:buffer'
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { writeStreamAtomic } from '../files/atomic-write.js'
+import { makeFolder } from '../files/make-folder.js'
 import type { ArtifactDescriptor, ChunkDescriptor } from '../schema/index.js'
 import { throwIfAborted, type OperationOptions } from './abort.js'
 import { chunksInMemory } from './chunk-buffers.js'
@@ -80,7 +80,7 @@ export class ArtifactReader {
     const action = `write artifact ${descriptor.artifact_id} to ${JSON.stringify(path)}`
     await withIo(action, async () => {
       await this.requireChunks(descriptor, options)
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(path), this.#durability)
       await writeStreamAtomic(path, this.#verifiedChunks(descriptor, options), {
         sync: this.#durability,
         ...(signal && { signal }),

@@ -3,7 +3,7 @@
 import type { ArtifactDescriptor, ChunkDescriptor, ChunkingScheme } from '../schema/index.js'
 import type { OperationOptions } from './abort.js'
 import { cutsOf, type ChunkFeed } from './chunk-feed.js'
-import type { ChunkFiles } from './chunk-files.js'
+import type { ChunkFiles, Durability } from './chunk-files.js'
 import { ChunkGuard } from './chunk-guard.js'
 import { checkChunk, checkRoot, hashChunks, type ChunkSink } from './chunk-stream.js'
 import { checkChunkDescriptor, makeDescriptor, type ArtifactBuildSpec } from './descriptor.js'
@@ -22,6 +22,7 @@ export interface StoreArtifactOptions extends OperationOptions {
 /** What a writer works with. */
 export interface ArtifactWriterParts {
   readonly layout: StoreLayout
+  readonly durability: Durability
   readonly chunks: ChunkFiles
   readonly manifests: RecordFolder<ArtifactDescriptor>
   readonly pins: PinFolder
@@ -41,11 +42,11 @@ export class ArtifactWriter {
     bytes: Uint8Array,
     options: OperationOptions,
   ): Promise<void> {
-    const { layout, chunks } = this.#parts
+    const { layout, durability, chunks } = this.#parts
     checkChunkDescriptor(chunk)
     checkChunk(chunk, bytes, await contentIdOfChunk(bytes, options.signal))
     await withIo(`store chunk ${chunk.chunk_id}`, async () => {
-      await makeFolders(layout.folders)
+      await makeFolders(layout.folders, durability)
       await chunks.put(chunk.chunk_id, bytes, options)
       await chunks.syncNames()
     })
@@ -83,7 +84,7 @@ export class ArtifactWriter {
     { pin = false, signal }: StoreArtifactOptions,
     run: (put: ChunkSink) => Promise<ArtifactDescriptor>,
   ): Promise<ArtifactDescriptor> {
-    const { layout, chunks, manifests, pins, chunkGraceMs } = this.#parts
+    const { layout, durability, chunks, manifests, pins, chunkGraceMs } = this.#parts
     const guard = new ChunkGuard(layout, chunkGraceMs)
     const put: ChunkSink = async ({ chunk_id }, bytes) => {
       if (guard.has(chunk_id)) return
@@ -92,7 +93,7 @@ export class ArtifactWriter {
     }
     return withIo(`${action} in ${JSON.stringify(layout.root)}`, async () => {
       try {
-        await makeFolders(layout.folders)
+        await makeFolders(layout.folders, durability)
         const descriptor = await run(put)
         await chunks.syncNames()
         if (pin) await pins.add(layout.artifactPin(descriptor.artifact_id), descriptor.artifact_id)

@@ -1,9 +1,10 @@
 /** Reading the files of a store, with typed errors. */
 
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, stat, type FileHandle } from 'node:fs/promises'
+import { open, readdir, stat, type FileHandle } from 'node:fs/promises'
 
 import { ConfigError, TorchbedError } from '../errors.js'
+import { makeFolder } from '../files/make-folder.js'
 import { readWholeFile } from '../files/read-whole.js'
 import { MAX_JSON_BYTES, type Codec } from '../schema/index.js'
 import { MAX_READ_BYTES, READ_BUFFER_BYTES } from './constants.js'
@@ -44,8 +45,11 @@ export async function fileSize(path: string): Promise<number | undefined> {
 }
 
 /** Makes folders, and those above them. */
-export async function makeFolders(folders: readonly string[]): Promise<void> {
-  for (const folder of folders) await mkdir(folder, { recursive: true })
+export async function makeFolders(
+  folders: readonly string[],
+  durability: 'full' | 'none',
+): Promise<void> {
+  for (const folder of folders) await makeFolder(folder, durability)
 }
 
 /** The names in a folder, sorted; none when there is no such folder. */

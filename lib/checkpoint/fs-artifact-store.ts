@@ -130,7 +130,7 @@ export class FsArtifactStore {
   /** Makes the folders of the store; writing operations do so themselves. */
   async ensureLayout(): Promise<void> {
     await withIo(`make the folders of the store ${JSON.stringify(this.root)}`, () =>
-      makeFolders(this.#layout.folders),
+      makeFolders(this.#layout.folders, this.#settings.durability),
     )
   }
 

@@ -1,9 +1,10 @@
 /** Pins: one file per id that garbage collection must keep (spec section 9.1). */
 
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { writeFileAtomic } from '../files/atomic-write.js'
+import { makeFolder } from '../files/make-folder.js'
 import type { Durability } from './chunk-files.js'
 import { CheckpointError } from './errors.js'
 import { fileSize, isMissing, namesIn, readFileOf, withIo } from './files.js'
@@ -20,7 +21,7 @@ export class PinFolder {
 
   async add(path: string, id: string): Promise<void> {
     await withIo(`write ${JSON.stringify(path)}`, async () => {
-      await mkdir(this.#folder, { recursive: true })
+      await makeFolder(this.#folder, this.#durability)
       await writeFileAtomic(path, id, { sync: this.#durability })
     })
   }

@@ -1,9 +1,9 @@
 /** A folder with one JSON file per record: manifests, heads, receipts (spec section 9.1). */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { writeFileAtomic } from '../files/atomic-write.js'
+import { makeFolder } from '../files/make-folder.js'
 import type { Codec } from '../schema/index.js'
 import { throwIfAborted, type OperationOptions } from './abort.js'
 import type { Durability } from './chunk-files.js'
@@ -47,7 +47,7 @@ export class RecordFolder<T> {
     const path = pathOf(idOf(record))
     const json = codec.toJson(record, { pretty: true })
     await withIo(`write ${JSON.stringify(path)}`, async () => {
-      await mkdir(folder, { recursive: true })
+      await makeFolder(folder, this.#durability)
       await writeFileAtomic(path, json, { sync: this.#durability, ...(signal && { signal }) })
     })
     return path

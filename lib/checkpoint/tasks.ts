@@ -154,6 +154,7 @@ function writer({ root, durability, chunkGraceMs }: StoreSettings): ArtifactWrit
   const layout = new StoreLayout(root)
   return new ArtifactWriter({
     layout,
+    durability,
     chunks: new ChunkFiles(layout, durability),
     manifests: manifestFolder(layout, durability),
     pins: new PinFolder(layout.pinsFolder, durability),

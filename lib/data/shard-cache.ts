@@ -1,9 +1,10 @@
 /** The shards of leases, as verified files on this machine (spec section 8.6). */
 
-import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises'
+import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { isTempFileName, removeLeftoverTempFiles } from '../files/atomic-write.js'
+import { makeFolder } from '../files/make-folder.js'
 import {
   pathComponent,
   UpstreamAdapter,
@@ -104,7 +105,7 @@ export class ShardCache {
   async ensureLayout(view: DatasetViewId): Promise<void> {
     const folder = this.datasetDir(view)
     try {
-      await mkdir(folder, { recursive: true })
+      await makeFolder(folder)
       if ((await realpath(folder)) === join(await realpath(this.root), pathComponent(view))) return
     } catch (cause) {
       throw ioError('make the folder', folder, cause)

@@ -3,10 +3,11 @@
  * torchbed's own; the reference keeps this in its network state.
  */
 
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FsArtifactStore } from '../checkpoint/index.js'
 import { writeFileAtomic } from '../files/atomic-write.js'
+import { makeFolder } from '../files/make-folder.js'
 import { HeadId, record, type HeadDescriptor } from '../schema/index.js'
 
 const CanonicalHead = record('canonical head', { head_id: HeadId })
@@ -37,7 +38,7 @@ export async function writeCanonicalHead(
   head: HeadDescriptor,
 ): Promise<void> {
   const path = canonicalHeadPath(store)
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   const text = CanonicalHead.toJson({ head_id: head.head_id }, { pretty: true })
   await writeFileAtomic(path, text)
 }

@@ -194,7 +194,10 @@ describe('the artifact store, when the machine crashes,', () => {
     async () => {
       const log = await logOf('full')
       assert.deepEqual(unsafeIn(log, chunksBeforeManifests), [])
-      assert.ok(log.split('\n').filter((line) => line.startsWith('rename')).length > 15, log)
+      const lines = log.split('\n')
+      assert.ok(lines.filter((line) => line.startsWith('rename')).length > 15, log)
+      // The names of the folders themselves, which the store makes.
+      assert.ok(lines.includes(`sync\t${join(folder, 'watched', 'full')}\t`), log)
     },
   )
 

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { makeFolder } from '../../lib/files/make-folder.js'
+
+describe('making a folder', () => {
+  let root = ''
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'torchbed-folder-'))
+  })
+  afterEach(() => rm(root, { recursive: true }))
+
+  for (const sync of ['full', 'none'] as const) {
+    it(`makes those above it, and is content when it is there (${sync})`, async () => {
+      const folder = join(root, 'a', 'b', 'c')
+      await makeFolder(folder, sync)
+      await makeFolder(folder, sync)
+      assert.ok((await stat(folder)).isDirectory())
+    })
+  }
+
+  it('takes a path relative to the working folder', async () => {
+    const before = process.cwd()
+    process.chdir(root)
+    try {
+      await makeFolder('a/b')
+      await makeFolder(join('a', '..', 'c'))
+    } finally {
+      process.chdir(before)
+    }
+    assert.ok((await stat(join(root, 'a', 'b'))).isDirectory())
+    assert.ok((await stat(join(root, 'c'))).isDirectory())
+  })
+
+  it('fails with the error of the system where a file is in the way', async () => {
+    await writeFile(join(root, 'file'), '')
+    await assert.rejects(makeFolder(join(root, 'file', 'a')), { code: 'ENOTDIR' })
+  })
+})
