@@ -4,6 +4,7 @@
  * A cell is a target and a seed: `store/123` repeats one.
  */
 import { runCrash } from '../../dist/test/full/crash-run.js'
+import { atOnce } from '../support/at-once.mjs'
 import { note } from '../support/progress.mjs'
 import { isAsked } from './parts.mjs'
 
@@ -23,28 +24,23 @@ export async function run({ quick, nodes, cell: asked, times }) {
     ),
   )
   const failures = []
-  const waiting = [...cells]
   let finished = 0
   let promised = 0
-  const worker = async () => {
-    for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
-      const { node, target, seed } = cell
-      const result = await runCrash(target, seed, node.path)
-      finished += 1
-      promised += result.promised
-      const isFine = result.problems.length === 0
-      const name = `${target}/${seed}`
-      const title = `${name} on Node.js ${node.major}`
-      note(`[${finished}/${cells.length}] ${isFine ? 'ok  ' : 'FAIL'} ${title} (${result.story})`)
-      if (isFine) continue
-      const details = [...result.problems, result.story].join('\n')
-      note(details)
-      const again = `--only crash --nodes ${node.major} --cell ${name} --times 10`
-      const repeat = `npm run test:full -- ${again}`
-      failures.push({ name: `${title}: ${result.problems[0].split('\n')[0]}`, details, repeat })
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  await atOnce(AT_ONCE, cells, async ({ node, target, seed }) => {
+    const result = await runCrash(target, seed, node.path)
+    finished += 1
+    promised += result.promised
+    const isFine = result.problems.length === 0
+    const name = `${target}/${seed}`
+    const title = `${name} on Node.js ${node.major}`
+    note(`[${finished}/${cells.length}] ${isFine ? 'ok  ' : 'FAIL'} ${title} (${result.story})`)
+    if (isFine) return
+    const details = [...result.problems, result.story].join('\n')
+    note(details)
+    const again = `--only crash --nodes ${node.major} --cell ${name} --times 10`
+    const repeat = `npm run test:full -- ${again}`
+    failures.push({ name: `${title}: ${result.problems[0].split('\n')[0]}`, details, repeat })
+  })
   if (cells.length > 0) note(`${promised} reports were made before the kills`)
   return { cells: cells.length, failures }
 }

@@ -2,6 +2,7 @@
 import process from 'node:process'
 import { ALL_CELLS, cellName, STATES } from '../../dist/test/full/exit-cells.js'
 import { runCell } from '../../dist/test/full/exit-cell.js'
+import { atOnce } from '../support/at-once.mjs'
 import { note } from '../support/progress.mjs'
 import { isAsked } from './parts.mjs'
 
@@ -61,12 +62,4 @@ async function rateOf(cell, node) {
     if (problems.length > 0) failures += 1
   }
   return `alone ${failures} of ${RATE_RUNS}`
-}
-
-async function atOnce(count, items, work) {
-  const waiting = [...items]
-  const worker = async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item)
-  }
-  await Promise.all(Array.from({ length: count }, worker))
 }

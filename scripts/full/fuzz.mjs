@@ -4,13 +4,19 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { atOnce } from '../support/at-once.mjs'
 import { ROOT, VENV_PYTHON } from '../support/paths.mjs'
 import { lastLines, run as runProgram } from '../support/process.mjs'
 import { note } from '../support/progress.mjs'
 import { isAsked } from './parts.mjs'
 
+/** Processes at one time; the slowest cells stand first. */
+const AT_ONCE = 2
+
 /** A cell is a file with properties: its name, and where it is. */
 const CELLS = {
+  'python-worker': 'python/tests/test_fuzz_worker.py',
+  'python-headers': 'python/tests/test_fuzz_headers.py',
   records: 'dist/test/fuzz/records.test.js',
   readers: 'dist/test/fuzz/readers.test.js',
   'store-records': 'dist/test/fuzz/store-records.test.js',
@@ -30,8 +36,6 @@ const CELLS = {
   descriptors: 'dist/test/checkpoint/descriptor.test.js',
   locators: 'dist/test/data/hostile-paths.test.js',
   'fetch-manifest': 'dist/test/data/manifest-json.test.js',
-  'python-headers': 'python/tests/test_fuzz_headers.py',
-  'python-worker': 'python/tests/test_fuzz_worker.py',
 }
 
 export async function run({ quick, cell }) {
@@ -40,7 +44,7 @@ export async function run({ quick, cell }) {
   const failures = []
   const folder = await mkdtemp(join(os.tmpdir(), 'torchbed-fuzz-'))
   try {
-    for (const [name, file] of asked) {
+    await atOnce(AT_ONCE, asked, async ([name, file]) => {
       const report = join(folder, name)
       const { ok, ending, output } = await runCell(file, report, quick)
       const found = await linesOf(report)
@@ -58,7 +62,7 @@ export async function run({ quick, cell }) {
       if (!ok && failed.length === 0)
         failures.push({ name: `${name}: ${ending}`, details: details(null), repeat })
       if (failed.length > 0 || !ok) note(details(failed[0]?.error))
-    }
+    })
   } finally {
     await rm(folder, { recursive: true })
   }
