@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { packageRoot } from '../runtime/package-root.js'
 import { ExitCode } from './exit-code.js'
+import { addInitCommand } from './init/command.js'
 import { addInspectCommand } from './inspect/command.js'
+import { styleOf } from './text/terminal.js'
 import { addTrainCommand } from './train/command.js'
 
 const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
@@ -12,19 +14,37 @@ const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'),
 }
 
 /** Whoever reads our output has gone, as `head` does: no error, the status that a shell expects. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(ExitCode.brokenPipe)
-})
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(ExitCode.brokenPipe)
+  })
+}
 
 const program = new Command('torchbed')
   .description('CPython and PyTorch inside a Node.js process.')
-  .version(version)
+  .version(version, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .helpCommand('help [command]', 'print the help of a command')
+  .configureHelp({ styleTitle: (text) => styleOf(process.stdout).bold(text) })
   .showSuggestionAfterError()
-  .showHelpAfterError('Try --help.')
   .exitOverride()
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 failure, 2 bad usage or config, 130 stopped by Ctrl-C.\n' +
+      '\nExamples:\n' +
+      '  torchbed init             a first project in this folder\n' +
+      '  torchbed train            trains what ./torchbed.json describes\n' +
+      '  torchbed inspect out/store\n',
+  )
+addInitCommand(program)
 addTrainCommand(program)
 addInspectCommand(program)
+
+program.showHelpAfterError('Run "torchbed --help" for all commands.')
+for (const command of program.commands) {
+  command.showHelpAfterError(`Run "torchbed ${command.name()} --help" for its options.`)
+}
 
 program.parseAsync().catch((error: unknown) => {
   if (!(error instanceof CommanderError)) throw error

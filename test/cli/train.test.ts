@@ -77,8 +77,12 @@ describe('torchbed train', () => {
     const end = await torchbed(['train', await config(), '--out', out()])
     assert.equal(end.code, 0, end.stderr)
     assert.match(end.stdout, /held-out accuracy +0\.7500\n/)
-    assert.match(end.stderr, /^peer-1 {2}window 3 {2}loss 0\.5000/m)
-    assert.match(end.stderr, /^canonical {2}window 3 .*step 3/m)
+    const windows = end.stderr.split('\n').filter((line) => line.startsWith('window '))
+    assert.equal(windows.length, 3, end.stderr)
+    assert.match(
+      windows[2]!,
+      /^window 3\/3 {2}held-out loss 0\.2500 {2}accuracy 0\.7500 {2}loss 0\.5000/,
+    )
   })
 
   describe('bad usage', () => {
@@ -89,7 +93,11 @@ describe('torchbed train', () => {
       assert.doesNotMatch(end.stderr, /at async|node:internal/)
     }
 
-    it('without a config file is explained', () => refused(['train'], /missing required argument/))
+    it('without a config names the file that is looked for, and torchbed init', async () => {
+      const end = await torchbed(['train'], { cwd: folder })
+      assert.equal(end.code, 2)
+      assert.match(end.stderr, /Cannot read ".*torchbed\.json":\n.*no such file; "torchbed init"/)
+    })
 
     it('with a misspelt option suggests the right one', () =>
       refused(['train', 'x.json', '--jsno'], /Did you mean --json\?/))

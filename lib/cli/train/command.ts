@@ -1,43 +1,55 @@
 import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { AbortError, ConfigError, TorchbedError } from '../../errors.js'
+import { AbortError } from '../../errors.js'
+import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
-import { readTrainConfig } from './config.js'
+import { describeError, exitCodeOf } from '../report-error.js'
+import { CONFIG_NAME, readTrainConfig } from './config.js'
 import type { TrainReporter } from './events.js'
 import { JsonLinesReporter } from './json-lines.js'
+import { QuietReporter } from './quiet.js'
 import { runTraining, type TrainProgress } from './run.js'
 import { TerminalReporter } from './terminal.js'
 
 /** How long a cancelled call may take to end before the process leaves without it, in milliseconds. */
 const CANCEL_GRACE_MS = 1000
 
-interface TrainOptions {
+interface TrainOptions extends CommonOptions {
   out: string
   python?: string
-  json?: true
 }
 
 /** Adds `torchbed train` to the program. */
 export function addTrainCommand(program: Command): void {
-  program
+  const command = program
     .command('train')
     .summary('train a workload with local peers, window by window')
     .description(
-      'Trains the workload that <config.json> names with local peers over one artifact store, ' +
+      'Trains the workload that the config names with local peers over one artifact store, ' +
         "and Python in this process. After each window the peers' models are merged, evaluated and " +
         'promoted; the output folder keeps the latest. Ctrl-C stops within two seconds. The same ' +
         'command again goes on from the last promoted head.',
     )
-    .argument('<config.json>', 'what to train; paths in it are relative to it')
+    .argument(
+      '[config.json]',
+      'what to train, or the folder of a torchbed.json; paths in it are relative to it',
+      CONFIG_NAME,
+    )
     .option('--out <dir>', 'folder for model.safetensors, report.json and curve.svg', 'out')
     .option('--python <path>', "Python to use instead of the config's")
-    .option('--json', 'print one JSON event a line on stdout')
+  addCommonOptions(
+    command,
+    'print one JSON event a line on stdout',
+    'print the path of the model and errors, nothing else; with --json the last event alone',
+  )
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 failure, 2 bad usage or config, 130 stopped by Ctrl-C, 143 by SIGTERM.\n' +
         '\nExamples:\n' +
+        '  torchbed train\n' +
         '  torchbed train examples/digits/config.json --out out/digits\n' +
-        '  torchbed train config.json --json | jq \'select(.event == "summary").accuracy\'\n',
+        '  torchbed train --quiet --json | jq .accuracy\n' +
+        '  torchbed train --json | jq \'select(.event == "summary").accuracy\'\n',
     )
     .action(async (config: string, options: TrainOptions) => {
       process.exitCode = await train(config, options)
@@ -46,7 +58,7 @@ export function addTrainCommand(program: Command): void {
 
 /** Runs the command and returns its exit code. Errors are reported, not thrown. */
 async function train(configPath: string, options: TrainOptions): Promise<number> {
-  const reporter: TrainReporter = options.json ? new JsonLinesReporter() : new TerminalReporter()
+  const reporter = reporterFor(options)
   const progress: TrainProgress = { window: 0, artifact: null }
   const stop = stopOnSignals((signal) =>
     reporter.event({ event: 'interrupted', signal, ...progress }),
@@ -60,12 +72,17 @@ async function train(configPath: string, options: TrainOptions): Promise<number>
     return ExitCode.done
   } catch (error) {
     if (stop.signal.aborted && isAbort(error)) return stop.leave()
-    reporter.event({ event: 'error', ...describe(error) })
-    return error instanceof ConfigError ? ExitCode.badUsage : ExitCode.failure
+    reporter.event({ event: 'error', ...describeError(error) })
+    return exitCodeOf(error)
   } finally {
     stop.dispose()
     reporter.end()
   }
+}
+
+function reporterFor({ json, quiet }: CommonOptions): TrainReporter {
+  if (json) return new JsonLinesReporter(quiet === true)
+  return quiet ? new QuietReporter() : new TerminalReporter()
 }
 
 /**
@@ -101,16 +118,4 @@ function stopOnSignals(report: (signal: string) => void) {
 
 function isAbort(error: unknown): boolean {
   return error instanceof AbortError || (error instanceof Error && error.name === 'AbortError')
-}
-
-function describe(error: unknown): { code: string; message: string } {
-  if (error instanceof TorchbedError) {
-    const traceback = 'pythonTraceback' in error ? `\n${String(error.pythonTraceback)}` : ''
-    return { code: error.code, message: `${error.message}${traceback}`.trimEnd() }
-  }
-  if (error instanceof Error) {
-    const code = 'code' in error ? String(error.code) : error.name
-    return { code, message: error.message }
-  }
-  return { code: 'ERR_UNKNOWN', message: String(error) }
 }

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { ConfigError } from '../../errors.js'
 import {
   ContentId,
@@ -23,6 +23,9 @@ import {
   type Infer,
 } from '../../schema/index.js'
 
+/** The config that is read when none is named. */
+export const CONFIG_NAME = 'torchbed.json'
+
 /** The file that `torchbed train` reads. docs/training.md describes every field. */
 export const TrainConfig = record('train config', {
   runtime: record('runtime', {
@@ -34,6 +37,7 @@ export const TrainConfig = record('train config', {
   }),
   dataset: record('dataset', {
     root: text,
+    prepare: optional(text),
     dataset_id: withDefault(DatasetId, () => 'dataset'),
     microshards_per_batch: withDefault(u32, () => 1),
   }),
@@ -57,38 +61,70 @@ export type TrainConfig = Infer<typeof TrainConfig>
 export const MAX_PEERS = 64
 
 /**
- * Reads a config file. Its search roots and its dataset root are relative to the file; the
- * workload's own configuration is passed on as it is.
+ * Reads a config file, or `torchbed.json` in a folder. Its search roots, its dataset root and its prepare script
+ * are relative to the file; the workload's own configuration is passed on as it is.
  *
- * Throws {@link ConfigError} when the file cannot be read, is not JSON, or has fields of a wrong
- * type, listing every problem at once.
+ * Throws {@link ConfigError} when the file cannot be read, is not JSON, or has fields that are unknown or of a
+ * wrong type, listing every problem at once.
  */
 export async function readTrainConfig(path: string): Promise<TrainConfig> {
-  let content: Buffer
-  try {
-    content = await readFile(path)
-  } catch (cause) {
-    throw new ConfigError(
-      `Cannot read ${path}`,
-      [{ path: '', message: (cause as Error).message }],
-      {
-        cause,
-      },
-    )
-  }
-  const config = TrainConfig.fromJson(content)
-  const { peers } = config.training
-  if (peers < 1 || peers > MAX_PEERS) {
-    const message = `expected 1 to ${MAX_PEERS}, got ${peers}`
-    throw new ConfigError('Cannot read train config', [{ path: 'training.peers', message }])
-  }
-  const here = dirname(path)
+  const { file, content } = await readConfigFile(path)
+  const config = parseTrainConfig(file, content)
+  const here = dirname(file)
+  const { prepare } = config.dataset
   return {
     ...config,
     runtime: {
       ...config.runtime,
       module_search_roots: config.runtime.module_search_roots.map((root) => resolve(here, root)),
     },
-    dataset: { ...config.dataset, root: resolve(here, config.dataset.root) },
+    dataset: {
+      ...config.dataset,
+      root: resolve(here, config.dataset.root),
+      prepare: prepare === null ? null : resolve(here, prepare),
+    },
   }
+}
+
+async function readConfigFile(path: string): Promise<{ file: string; content: Buffer }> {
+  let file = path
+  try {
+    if ((await stat(path)).isDirectory()) file = join(path, CONFIG_NAME)
+    return { file, content: await readFile(file) }
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    const problem =
+      code === 'ENOENT'
+        ? 'no such file; "torchbed init" writes one, or name another: torchbed train <config.json>'
+        : message
+    const what = `Cannot read ${JSON.stringify(file)}`
+    throw new ConfigError(what, [{ path: '', message: problem }], { cause })
+  }
+}
+
+function parseTrainConfig(file: string, content: Buffer): TrainConfig {
+  const what = `Cannot use ${JSON.stringify(file)}`
+  let config: TrainConfig
+  try {
+    config = TrainConfig.fromJson(content, { unknownFields: 'refuse' })
+  } catch (cause) {
+    if (!(cause instanceof ConfigError)) throw cause
+    const issues = cause.issues.map(({ path, message }) => ({
+      path,
+      message: cause.cause instanceof SyntaxError ? withLine(message, content) : message,
+    }))
+    throw new ConfigError(what, issues, { cause })
+  }
+  const { peers } = config.training
+  if (peers >= 1 && peers <= MAX_PEERS) return config
+  const message = `expected 1 to ${MAX_PEERS}, got ${peers}`
+  throw new ConfigError(what, [{ path: 'training.peers', message }])
+}
+
+/** The position in a message about JSON as a line and a column, which editors show. */
+function withLine(message: string, content: Buffer): string {
+  return message.replace(/position (\d+)/, (_, position: string) => {
+    const before = content.toString().slice(0, Number(position)).split('\n')
+    return `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`
+  })
 }

@@ -2,6 +2,7 @@ import type { HeadId, Metrics, PeerId } from '../../schema/index.js'
 
 /** What happens during `torchbed train`: one JSON object a line with `--json`. */
 export type TrainEvent =
+  | { event: 'prepared'; script: string; root: string; seconds: number }
   | {
       event: 'start'
       workload: string
@@ -72,6 +73,10 @@ export interface TrainSummary {
 /** Receives the events of a run in order. */
 export interface TrainReporter {
   event(event: TrainEvent): void
+  /** What goes on until the next event; of no interest once that is there. */
+  status(text: string): void
+  /** A line that the workload, or the script that makes its data, printed. */
+  output(line: string): void
   /** Called when the process is about to leave, so that a half-drawn line can be ended. */
   end(): void
 }

@@ -15,6 +15,7 @@ import { lossAndAccuracyCurve, type CurvePoint } from './curve.js'
 import { numericMetric, type PeerWindow, type TrainReporter, type TrainSummary } from './events.js'
 import { LoopDelay } from './loop-delay.js'
 import { OutputFolder } from './output-folder.js'
+import { prepareDataset } from './prepare.js'
 
 /** How long the idle event loop is watched for comparison, in milliseconds. */
 const IDLE_WATCH_MS = 1000
@@ -58,14 +59,17 @@ export async function runTraining(
   const { reporter, signal } = options
   const began = performance.now()
   const folder = await OutputFolder.open(options.out)
-  const dataset = await localDataset({ ...config.dataset, signal })
-
-  await using runtime = await EmbeddedRuntime.start({
-    python: options.python ?? config.runtime.python_executable ?? undefined,
-    env: config.runtime.env,
-    exitGraceMs: EXIT_GRACE_MS,
-  })
   const { workload_factory, module_search_roots, env, workload_config } = config.runtime
+  const python = options.python ?? config.runtime.python_executable ?? undefined
+  await prepare(config.dataset, { python, env, reporter, signal })
+  const { root, dataset_id, microshards_per_batch } = config.dataset
+  const dataset = await localDataset({ root, dataset_id, microshards_per_batch, signal })
+
+  reporter.status(`starts Python and imports ${workload_factory}`)
+  await using runtime = await EmbeddedRuntime.start({ python, env, exitGraceMs: EXIT_GRACE_MS })
+  for (const stream of ['stdout', 'stderr'] as const) {
+    runtime.on(stream, (line) => reporter.output(line))
+  }
   await using project = await TorchProject.open(
     {
       runtime: {
@@ -192,6 +196,28 @@ export async function runTraining(
     progress.artifact = folder.artifact
     return artifact.bytes_len
   }
+}
+
+/** Makes the dataset where it is not there yet and the config says how. */
+async function prepare(
+  { root, prepare: script }: TrainConfig['dataset'],
+  options: Pick<TrainRunOptions, 'reporter' | 'signal'> & {
+    readonly python: string | undefined
+    readonly env: Readonly<Record<string, string>>
+  },
+): Promise<void> {
+  const { reporter } = options
+  const began = performance.now()
+  const wasRun = await prepareDataset({
+    ...options,
+    root,
+    script,
+    onStart: () => reporter.status(`makes the dataset with ${script ?? ''}`),
+    onLine: (line) => reporter.output(line),
+  })
+  if (!wasRun || script === null) return
+  const seconds = (performance.now() - began) / 1000
+  reporter.event({ event: 'prepared', script, root, seconds })
 }
 
 /** The experiment that a config describes; without a budget, two peers together can lease all there is. */

@@ -1,6 +1,12 @@
-import { createLogUpdate } from 'log-update'
+import { errorLines } from '../report-error.js'
 import { byteSize } from '../text/byte-size.js'
-import { table } from '../text/table.js'
+import { definitions } from '../text/definitions.js'
+import { printable } from '../text/printable.js'
+import { shortPath } from '../text/short-path.js'
+import { progressLine } from '../text/progress-bar.js'
+import { StatusLine } from '../text/status-line.js'
+import { columnsOf, styleOf } from '../text/terminal.js'
+import { fitFields, wrap } from '../text/width.js'
 import {
   numericMetric,
   type PeerWindow,
@@ -10,41 +16,43 @@ import {
   type TrainSummary,
 } from './events.js'
 
-/** How often the progress lines are redrawn while a window runs, in milliseconds. */
+/** How often the status is redrawn while a window runs, in milliseconds. */
 const REDRAW_MS = 100
 
-/** Width of the bar, in columns; left out on terminals narrower than {@link NARROW_COLUMNS}. */
-const BAR_COLUMNS = 20
-const NARROW_COLUMNS = 80
+/** On a terminal narrower than this, in columns, a window's line has its result alone. */
+const NARROW_COLUMNS = 40
 
 /**
- * For people: on a terminal one line a peer and one for the canonical head, redrawn in place; elsewhere
- * the same lines one after the other. Progress goes to stderr, the final table to stdout.
+ * For people: on stderr a line for each window, and on a terminal a status below it; at the end the results
+ * as a table on stdout.
  */
 export class TerminalReporter implements TrainReporter {
-  readonly #terminal = process.stderr.isTTY
-  readonly #draw = createLogUpdate(process.stderr)
-  readonly #peers = new Map<string, string>()
+  readonly #status = new StatusLine(process.stderr)
+  readonly #style = styleOf(process.stderr)
+  #peers = 0
   #windows = 0
+  /** Windows of this run that are done. */
+  #done = 0
   #promoted = 0
-  #canonical = ''
-  #windowBegan = performance.now()
+  /** What the peers of the window that runs have trained. */
+  #trained: PeerWindow[] = []
+  #began = performance.now()
+  #windowBegan = this.#began
   #timer: NodeJS.Timeout | undefined
 
   event(event: TrainEvent): void {
     switch (event.event) {
+      case 'prepared':
+        this.#line(`${shortPath(event.script)} made the shards in ${shortPath(event.root)}`)
+        break
       case 'start':
         this.#start(event)
         break
       case 'window':
-        this.#peers.set(event.peer, windowText(event))
-        this.#show(`${event.peer}  ${windowText(event)}`)
+        this.#trained.push(event)
         break
       case 'promoted':
-        this.#promoted = event.window
-        this.#canonical = promotedText(event)
-        this.#windowBegan = performance.now()
-        this.#show(`canonical  ${this.#canonical}`)
+        this.#window(event)
         break
       case 'interrupted':
         this.end()
@@ -57,93 +65,128 @@ export class TerminalReporter implements TrainReporter {
         break
       case 'error':
         this.end()
-        this.#line(`${event.code}: ${event.message}`)
+        for (const line of errorLines(event)) this.#status.print(line)
         break
       case 'summary':
         this.end()
-        process.stdout.write(summaryTable(event))
+        process.stdout.write(summaryText(event))
         break
     }
   }
 
+  status(text: string): void {
+    this.#status.show(() => text)
+  }
+
+  output(line: string): void {
+    this.#status.print(line)
+  }
+
   end(): void {
-    if (this.#timer === undefined) return
     clearInterval(this.#timer)
-    this.#timer = undefined
-    this.#redraw()
-    this.#draw.done()
+    this.#status.clear()
   }
 
   #start(event: TrainEvent & { event: 'start' }): void {
     this.#windows = event.windows
-    for (const peer of event.peers) this.#peers.set(peer, 'starts')
+    this.#peers = event.peers.length
     this.#line(
-      `${event.workload} on ${event.device}, Python ${event.python} in this process ` +
+      `${printable(event.workload)} on ${printable(event.device)}, Python ${event.python} ` +
         `(${event.executable})`,
     )
-    this.#line(
-      `experiment ${event.experiment}: ${event.windows} windows, ${event.peers.length} ` +
-        `${event.peers.length === 1 ? 'peer' : 'peers'}; ` +
-        `idle event-loop delay p99 ${milliseconds(event.idleLoopDelayP99Ms)}`,
-    )
-    if (event.resumedFrom !== null) this.#line(`goes on from ${event.resumedFrom}`)
-    if (!this.#terminal) return
-    this.#timer = setInterval(() => this.#redraw(), REDRAW_MS)
+    if (event.resumedFrom !== null) this.#line(`goes on from ${printable(event.resumedFrom)}`)
+    this.#began = this.#windowBegan = performance.now()
+    this.#status.show((columns) => this.#progress(columns))
+    if (!this.#status.isShown) return
+    this.#timer = setInterval(() => this.#status.redraw(), REDRAW_MS)
     this.#timer.unref()
   }
 
-  #show(line: string): void {
-    if (this.#terminal) this.#redraw()
-    else this.#line(line)
+  #window(event: PromotedHead): void {
+    const columns = columnsOf(process.stderr) - 1
+    const fields = windowFields(event, {
+      windows: this.#windows,
+      trained: this.#trained,
+      seconds: (performance.now() - this.#windowBegan) / 1000,
+      isNarrow: columns < NARROW_COLUMNS,
+    })
+    this.#promoted = event.window
+    if (event.window > 0) this.#done++
+    this.#trained = []
+    this.#windowBegan = performance.now()
+    this.#status.print(fitFields(fields, columns))
   }
 
-  #redraw(): void {
-    const columns = Math.max(20, process.stderr.columns)
-    const bar = columns < NARROW_COLUMNS ? '' : `${progressBar(this.#promoted / this.#windows)} `
-    const elapsed = ((performance.now() - this.#windowBegan) / 1000).toFixed(1)
-    const running =
-      this.#promoted < this.#windows ? `, window ${this.#promoted + 1} for ${elapsed} s` : ''
-    const lines = [
-      ...[...this.#peers].map(([peer, text]) => `${peer.padEnd(9)}  ${text}`),
-      `canonical  ${this.#canonical}`,
-      `${bar}${this.#promoted}/${this.#windows}${running}`,
-    ]
-    this.#draw(lines.map((line) => line.slice(0, columns - 1)).join('\n'))
+  #progress(columns: number): string {
+    const total = this.#windows
+    if (this.#promoted >= total) return progressLine(1, [`${this.#promoted}/${total}`], columns)
+    const seconds = (performance.now() - this.#windowBegan) / 1000
+    const { length } = this.#trained
+    // Peers count as parts of a window, so that the bar moves while one runs.
+    const fraction = (this.#promoted + length / (this.#peers + 1)) / total
+    const texts = [`${this.#promoted}/${total}`, `window ${this.#promoted + 1}`]
+    if (this.#peers > 1) texts.push(`${length} of ${this.#peers} peers`)
+    texts.push(`${seconds.toFixed(1)} s`)
+    if (this.#done > 0) {
+      const mean = (this.#windowBegan - this.#began) / this.#done / 1000
+      const left = Math.max(0, mean * (total - this.#promoted) - seconds)
+      texts.push(`about ${duration(left)} left`)
+    }
+    return progressLine(fraction, texts, columns)
   }
 
   #line(text: string): void {
-    process.stderr.write(`${text}\n`)
+    for (const line of wrap(text, columnsOf(process.stderr))) {
+      this.#status.print(this.#style.dim(line))
+    }
   }
 }
 
-function windowText(event: PeerWindow): string {
-  const rate = event.examplesPerSecond
-  return [
-    `window ${event.window}`,
-    `loss ${figure(numericMetric(event.metrics, 'loss'), 4)}`,
-    `accuracy ${figure(numericMetric(event.metrics, 'accuracy'), 4)}`,
-    `${event.microshards} microshards`,
-    ...(rate === null ? [] : [`${Math.round(rate).toLocaleString('en')} examples/s`]),
-  ].join('  ')
+interface WindowContext {
+  readonly windows: number
+  readonly trained: readonly PeerWindow[]
+  readonly seconds: number
+  readonly isNarrow: boolean
 }
 
-function promotedText(event: PromotedHead): string {
+/** What is said of a window, the most important first; what the workload does not report is left out. */
+function windowFields(event: PromotedHead, context: WindowContext): string[] {
+  const { windows, trained, seconds, isNarrow } = context
+  const heldOut = numericMetric(event.metrics, 'loss')
+  const accuracy = numericMetric(event.metrics, 'accuracy')
+  const losses = trained.map(({ metrics }) => numericMetric(metrics, 'loss') ?? NaN)
+  const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length
+  const examples = trained.reduce(
+    (sum, peer) => sum + (peer.examplesPerSecond ?? 0) * peer.seconds,
+    0,
+  )
+  const number = `${String(event.window).padStart(String(windows).length)}/${windows}`
+  if (isNarrow) {
+    return [number, ...field('loss', heldOut), ...field('accuracy', accuracy)]
+  }
+  const title = event.window === 0 ? 'untrained'.padEnd(7 + number.length) : `window ${number}`
   return [
-    event.window === 0 ? 'genesis' : `window ${event.window}`,
-    `loss ${figure(numericMetric(event.metrics, 'loss'), 4)}`,
-    `accuracy ${figure(numericMetric(event.metrics, 'accuracy'), 4)}`,
-    event.from === 'genesis' ? 'step 0' : `${event.from}, step ${event.step}`,
-    `loop p99 ${milliseconds(event.loopDelayP99Ms)}`,
-  ].join('  ')
+    title,
+    ...field('held-out loss', heldOut),
+    ...field('accuracy', accuracy),
+    ...(Number.isFinite(loss) ? field('loss', loss) : []),
+    ...(event.window === 0 ? [] : [`${seconds.toFixed(1)} s`]),
+    ...(examples > 0 ? [`${Math.round(examples / seconds).toLocaleString('en')} examples/s`] : []),
+    ...(event.from === 'best candidate' && trained.length > 1 ? ['not merged: the best peer'] : []),
+  ]
 }
 
-function summaryTable(summary: TrainSummary): string {
+function field(name: string, value: number | null): string[] {
+  return value === null ? [] : [`${name} ${value.toFixed(4)}`]
+}
+
+function summaryText(summary: TrainSummary): string {
   const { receipts, store } = summary
   const rows: [string, string][] = [
-    ['held-out accuracy', figure(summary.accuracy, 4)],
-    ['held-out loss', figure(summary.loss, 4)],
-    ['canonical head', `${summary.head} (step ${summary.step})`],
-    ['windows', `${summary.windows} in ${summary.seconds.toFixed(1)} s`],
+    ['held-out accuracy', figure(summary.accuracy)],
+    ['held-out loss', figure(summary.loss)],
+    ['canonical head', `${printable(summary.head)} (step ${summary.step})`],
+    ['windows', `${summary.windows} in ${duration(summary.seconds)}`],
     [
       'event-loop delay p99',
       `${milliseconds(summary.loopDelayP99Ms)} while training, ` +
@@ -155,16 +198,20 @@ function summaryTable(summary: TrainSummary): string {
     ['report', summary.report],
     ['curve', summary.curve],
   ]
-  return `${table(rows, [], 0).join('\n')}\n`
+  return `${definitions(rows, columnsOf(process.stdout)).join('\n')}\n`
 }
 
-function progressBar(fraction: number): string {
-  const full = Math.round(Math.min(1, fraction) * BAR_COLUMNS)
-  return `${'█'.repeat(full)}${'░'.repeat(BAR_COLUMNS - full)}`
+function figure(value: number | null): string {
+  return value === null ? 'not reported' : value.toFixed(4)
 }
 
-function figure(value: number | null, digits: number): string {
-  return value === null ? '—' : value.toFixed(digits)
+/** `9.3 s`, `4 min 05 s`, `2 h 04 min`. */
+function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  const whole = Math.round(seconds)
+  const two = (value: number) => String(value).padStart(2, '0')
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`
+  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`
 }
 
 function milliseconds(value: number): string {
