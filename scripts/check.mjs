@@ -19,7 +19,7 @@ const AT_ONCE = 2
 
 const npmTool = (path) => [process.execPath, join(ROOT, 'node_modules', ...path.split('/'))]
 const cppFiles = await filesBelow(['native'], (path) => /\.(cc|hpp)$/.test(path))
-const sourceFiles = cppFiles.filter((path) => path.endsWith('.cc'))
+const sourceFiles = cppFiles.filter((path) => path.endsWith('.cc') && !path.endsWith('_windows.cc'))
 const compileCommands = join(ROOT, 'build', 'compile_commands.json')
 const pythonFolders = await foldersWithPython()
 const record = await readJson(VENV_RECORD)

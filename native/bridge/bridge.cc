@@ -183,7 +183,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace torchbed
 
-extern "C" __attribute__((visibility("default"))) napi_value
-torchbed_bridge_init(napi_env env, napi_value exports) {
+extern "C" NAPI_MODULE_EXPORT napi_value torchbed_bridge_init(napi_env env, napi_value exports) {
   return Napi::RegisterModule(env, exports, torchbed::init);
 }

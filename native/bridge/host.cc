@@ -1,8 +1,7 @@
 // Starting the interpreter and calling torchbed.host.
 #include "host.hpp"
 
-#include <cstdlib>
-
+#include "../platform/environment_variables.hpp"
 #include "claim.hpp"
 #include "own_libraries.hpp"
 #include "place.hpp"
@@ -11,7 +10,7 @@
 #include "python_values.hpp"
 
 // Declared here because headers drop it in Python 3.16 while the stable ABI keeps the symbol.
-extern "C" void Py_SetProgramName(const wchar_t*);
+extern "C" PyAPI_FUNC(void) Py_SetProgramName(const wchar_t*);
 
 namespace torchbed {
 namespace {
@@ -55,7 +54,7 @@ Failure failure_from_dict(PyObject* dict) {
 }  // namespace
 
 std::optional<Failure> Host::start(const StartOptions& options) {
-  if (python_is_claimed.exchange(true) || Py_IsInitialized() != 0) {
+  if (!claim_python() || Py_IsInitialized() != 0) {
     return Failure{"ERR_RUNTIME_CONFLICT",
                    "Cannot start Python: something else in this process already runs one, a second "
                    "copy of torchbed or another package that embeds Python",
@@ -63,7 +62,7 @@ std::optional<Failure> Host::start(const StartOptions& options) {
   }
   // A PYTHONHOME made for another Python would end the process during initialisation; the
   // executable alone says where its library is.
-  unsetenv("PYTHONHOME");
+  remove_environment_variable("PYTHONHOME");
   wchar_t* program = program_name(options.executable);
   if (program == nullptr) {
     return Failure{"ERR_PYTHON_START", "Cannot decode the path " + options.executable, "", "", ""};

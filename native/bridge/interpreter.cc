@@ -1,12 +1,11 @@
 // The interpreter thread: start, loop, cancel, park.
 #include "interpreter.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 
+#include "../platform/environment_variables.hpp"
+#include "../platform/thread.hpp"
 #include "environment.hpp"
 #include "exit.hpp"
 #include "loan.hpp"
@@ -23,26 +22,6 @@ constexpr std::chrono::microseconds kWorkSpin{200};
 
 /// How often a cancellation is repeated while the process waits to leave: a workload may swallow one.
 constexpr std::chrono::milliseconds kCancelInterval{100};
-
-/// Runs `body` on a new thread that nobody joins. False when the system gives no thread.
-bool start_detached_thread(std::function<void()> body) {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kStackBytes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  auto owned = std::make_unique<std::function<void()>>(std::move(body));
-  const auto entry = [](void* argument) -> void* {
-    const std::unique_ptr<std::function<void()>> function(
-        static_cast<std::function<void()>*>(argument));
-    (*function)();
-    return nullptr;
-  };
-  pthread_t thread{};
-  const bool started = pthread_create(&thread, &attributes, entry, owned.get()) == 0;
-  if (started) (void)owned.release();
-  pthread_attr_destroy(&attributes);
-  return started;
-}
 
 Failure closed_failure() {
   return {"ERR_RUNTIME_CLOSED", "Python is shutting down in this process", "", "", ""};
@@ -65,8 +44,9 @@ void Interpreter::start(StartOptions options, std::unique_ptr<Job> job) {
     first_environment_ = job->owner;
     // Here, where process.env is written too, rather than on the new thread: setenv is not safe
     // against a getenv on another one.
-    for (const auto& [name, value] : options.env) setenv(name.c_str(), value.c_str(), 1);
-    if (!start_detached_thread([this, options = std::move(options)] { run(options); })) {
+    for (const auto& [name, value] : options.env) set_environment_variable(name, value);
+    if (!start_detached_thread(kStackBytes,
+                               [this, options = std::move(options)] { run(options); })) {
       state_ = State::kFailed;
       start_failure_ = Failure{"ERR_PYTHON_START", "Cannot create a thread for Python", "", "", ""};
     }
@@ -228,6 +208,12 @@ bool Interpreter::at_rest() {
   return state_ == State::kAbsent || parked_;
 }
 
+bool Interpreter::is_idle() {
+  const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || state_ == State::kStarting) return false;
+  return stopping_ || parked_ ? quiet_ : running_ == nullptr;
+}
+
 std::string Interpreter::executable() {
   const std::lock_guard<std::mutex> lock(mutex_);
   return executable_;
@@ -243,8 +229,9 @@ void Interpreter::raise_cancelled() {
   }
   // Until 3.12 a pending call that another thread posts does not interrupt the evaluation loop: it is
   // seen when something else does. A thread that waits for the GIL does, after the switch interval.
-  const bool posted = Py_AddPendingCall(&Interpreter::on_pending_call, this) == 0 &&
-                      start_detached_thread([] { PyGILState_Release(PyGILState_Ensure()); });
+  const bool posted =
+      Py_AddPendingCall(&Interpreter::on_pending_call, this) == 0 &&
+      start_detached_thread(kStackBytes, [] { PyGILState_Release(PyGILState_Ensure()); });
   if (!posted) {
     const std::lock_guard<std::mutex> lock(mutex_);
     pending_call_posted_ = false;
@@ -299,9 +286,7 @@ bool Interpreter::should_stop() {
 
 /// The interpreter thread from its first to its last instruction.
 void Interpreter::run(const StartOptions& options) {
-#ifdef __linux__
-  pthread_setname_np(pthread_self(), "torchbed-python");
-#endif
+  name_this_thread("torchbed-python");
   std::optional<Failure> failure = host_.start(options);
   std::vector<std::unique_ptr<Job>> waiters;
   {

@@ -76,6 +76,8 @@ class Interpreter {
   [[nodiscard]] int64_t models() const { return models_; }
   /// Whether no Python code runs any more in this process, or ever did.
   [[nodiscard]] bool at_rest();
+  /// Whether Python runs no call just now. Waits for no lock: false when that cannot be told at once.
+  [[nodiscard]] bool is_idle();
   /// The executable that was asked for at the first start; empty before.
   [[nodiscard]] std::string executable();
 

@@ -10,7 +10,8 @@ namespace torchbed {
 void hold_signal(int number);
 
 /// After Python changed it: where Node had a handler, both are called from now on, or Node's alone when Python
-/// went back to the default. Where the default would end the process, it still does. GIL held.
+/// went back to the default. Where the default would end the process, it still does. On Windows, where only SIGINT
+/// and SIGBREAK concern both, Node's alone is called. GIL held.
 void share_signal(int number);
 
 }  // namespace torchbed

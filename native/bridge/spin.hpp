@@ -5,12 +5,20 @@
 #include <chrono>
 #include <thread>
 
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
+#include <immintrin.h>
+#elif defined(_M_ARM64)
+#include <intrin.h>
+#endif
+
 namespace torchbed {
 
 /// Tells the processor that this thread waits.
 inline void relax_processor() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(_M_ARM64)
+  __yield();
 #elif defined(__aarch64__)
   __asm__ __volatile__("yield");
 #endif

@@ -1,13 +1,13 @@
 // torchbed.node: opens libpython for the whole process, then the bridge beside it.
 //
 // It holds no Python symbol, so that Node can load it before a Python has been chosen. The bridge's
-// Python symbols, and those of every extension module, then resolve from the global scope: wheels and
-// lib-dynload modules do not link libpython, so RTLD_GLOBAL is not optional.
-#include <dlfcn.h>
+// Python symbols, and those of every extension module, then resolve from what this process has opened.
 #include <napi.h>
 
 #include <mutex>
 #include <string>
+
+#include "../platform/shared_library.hpp"
 
 namespace {
 
@@ -17,7 +17,6 @@ using BridgeInit = napi_value (*)(napi_env, napi_value);
 struct Opened {
   std::mutex mutex;
   std::string libpython;
-  std::string bridge;
   BridgeInit init = nullptr;
 };
 
@@ -27,13 +26,12 @@ Opened& opened() {
   return *instance;
 }
 
-void* open_library(const Napi::Env env, const std::string& path, int flags) {
-  void* handle = dlopen(path.c_str(), flags);
-  if (handle == nullptr) {
-    const char* reason = dlerror();
-    throw Napi::Error::New(env, reason == nullptr ? "dlopen failed: " + path : reason);
-  }
-  return handle;
+BridgeInit open_bridge(const std::string& libpython, const std::string& bridge) {
+  torchbed::open_python(libpython);
+  void* symbol = torchbed::find_symbol(torchbed::open_library(bridge, torchbed::Scope::kLocal),
+                                       "torchbed_bridge_init");
+  if (symbol == nullptr) throw torchbed::LibraryError(bridge + " is not a torchbed bridge");
+  return reinterpret_cast<BridgeInit>(symbol);
 }
 
 /// load(libpython, bridge): the bridge's exports for this environment. JS thread of any environment.
@@ -47,13 +45,12 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   {
     const std::lock_guard<std::mutex> lock(state.mutex);
     if (state.init == nullptr) {
-      open_library(env, libpython, RTLD_NOW | RTLD_GLOBAL);
-      void* handle = open_library(env, bridge, RTLD_NOW | RTLD_LOCAL);
-      void* symbol = dlsym(handle, "torchbed_bridge_init");
-      if (symbol == nullptr) throw Napi::Error::New(env, bridge + " is not a torchbed bridge");
+      try {
+        state.init = open_bridge(libpython, bridge);
+      } catch (const torchbed::LibraryError& error) {
+        throw Napi::Error::New(env, error.what());
+      }
       state.libpython = libpython;
-      state.bridge = bridge;
-      state.init = reinterpret_cast<BridgeInit>(symbol);
     } else if (state.libpython != libpython) {
       throw Napi::Error::New(env, "this process already runs " + state.libpython);
     }
@@ -72,6 +69,7 @@ Napi::Value loaded(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init_loader(Napi::Env env, Napi::Object exports) {
+  torchbed::keep_this_library();
   exports.Set("load", Napi::Function::New(env, load, "load"));
   exports.Set("loaded", Napi::Function::New(env, loaded, "loaded"));
   return exports;

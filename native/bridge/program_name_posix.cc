@@ -1,6 +1,4 @@
 // The path of the Python executable in wide characters.
-#include "program_name.hpp"
-
 #include <dlfcn.h>
 #include <langinfo.h>
 
@@ -9,6 +7,7 @@
 #include <cstring>
 #include <string>
 
+#include "program_name.hpp"
 #include "python.hpp"
 
 namespace torchbed {
@@ -30,8 +29,11 @@ bool enable_utf8_mode() {
 bool names_are_utf8() {
   const char* codeset = nl_langinfo(CODESET);
   if (std::strcmp(codeset, "UTF-8") == 0) return true;
-  const bool is_c_locale = std::strcmp(codeset, "ANSI_X3.4-1968") == 0;
-  return is_c_locale && enable_utf8_mode();
+  // What the C locale says of itself in glibc, musl and macOS.
+  for (const char* ascii : {"ANSI_X3.4-1968", "ASCII", "US-ASCII"}) {
+    if (std::strcmp(codeset, ascii) == 0) return enable_utf8_mode();
+  }
+  return false;
 }
 
 /// False when the text is no UTF-8. JavaScript gives well-formed text, so overlong forms are not

@@ -1,12 +1,11 @@
-// Leaving the process while Python may still be busy.
-#include "exit.hpp"
-
+// Leaving the process while Python may still be busy: a handler of libc, and _exit().
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
+#include "exit.hpp"
 #include "interpreter.hpp"
 
 namespace torchbed {

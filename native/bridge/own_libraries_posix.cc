@@ -1,8 +1,8 @@
-// Keeps Python's own OpenSSL and SQLite apart from Node's.
-#include "own_libraries.hpp"
-
+// Keeps Python's own OpenSSL and SQLite apart from Node's: RTLD_DEEPBIND, where the C library has it (glibc).
+// On macOS a symbol is bound to the library that it comes from, and nothing is to be done.
 #include <dlfcn.h>
 
+#include "own_libraries.hpp"
 #include "python.hpp"
 
 namespace torchbed {

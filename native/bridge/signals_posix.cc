@@ -1,9 +1,9 @@
-// Signals that Node and Python both handle.
-#include "signals.hpp"
-
+// Signals that Node and Python both handle: sigaction.
 #include <array>
 #include <atomic>
 #include <csignal>
+
+#include "signals.hpp"
 
 namespace torchbed {
 namespace {
