@@ -146,7 +146,10 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
   }
 
   async openWorkload(spec: WorkloadSpec, options?: CallOptions): Promise<WorkloadSession> {
-    if (this.#closed) throw new RuntimeClosedError('Cannot open a workload: the runtime is closed')
+    if (this.#closed) {
+      endProgress(options?.onProgress)
+      throw new RuntimeClosedError('Cannot open a workload: the runtime is closed')
+    }
     const params = {
       factory: spec.factory,
       config: spec.config ?? null,

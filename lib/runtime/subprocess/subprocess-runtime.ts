@@ -11,6 +11,8 @@ import {
 } from '../../errors.js'
 import { findPython } from '../python/find-python.js'
 import type { OutputEvents } from '../output.js'
+import { checkTimeout, deadlineError } from '../deadline.js'
+import { endProgress } from '../progress.js'
 import type {
   CallOptions,
   PythonRuntime,
@@ -150,22 +152,32 @@ export class SubprocessRuntime extends EventEmitter<OutputEvents> implements Pyt
    * Beside what the embedded runtime rejects with: {@link WorkerStartError} when it does not connect,
    * {@link WorkerExitedError} when it dies in the import.
    */
-  async openWorkload(spec: WorkloadSpec, { signal }: CallOptions = {}): Promise<WorkloadSession> {
-    if (this.#closed) throw closedError()
-    if (signal?.aborted) throw abortError('open_workload', signal)
+  async openWorkload(spec: WorkloadSpec, options: CallOptions = {}): Promise<WorkloadSession> {
+    const { signal, timeoutMs, onProgress } = options
+    const title = 'open_workload'
     const stop = new AbortController()
-    const abort = () => stop.abort(signal && abortError('open_workload', signal))
-    signal?.addEventListener('abort', abort, { once: true })
-    const opening = this.#open(spec, stop.signal)
-    this.#opening.set(stop, opening)
+    const abort = () => stop.abort(signal && abortError(title, signal))
+    let timer: NodeJS.Timeout | undefined
     try {
+      if (this.#closed) throw closedError()
+      if (signal?.aborted) throw abortError(title, signal)
+      if (timeoutMs !== undefined) {
+        checkTimeout(title, timeoutMs)
+        const late = () => stop.abort(deadlineError(title, timeoutMs, { overdue: false }))
+        timer = setTimeout(late, timeoutMs)
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+      const opening = this.#open(spec, stop.signal)
+      this.#opening.set(stop, opening)
       const session = await opening
       this.#sessions.add(session)
       void session.ended.then(() => this.#sessions.delete(session))
       return session
     } finally {
+      clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
       this.#opening.delete(stop)
+      endProgress(onProgress)
     }
   }
 

@@ -6,6 +6,7 @@ import {
   DeadlineError,
   HookRaisedError,
   ProgressStream,
+  PyFloat,
   RuntimeBusyError,
   ValueError,
   type CallOptions,
@@ -47,6 +48,18 @@ export function describeControl(name: string, start: () => Promise<PythonRuntime
         assert.ok(took >= 50 && took < 2000, `${took} ms`)
         await session.call('hello')
         assert.equal(runtime.state, 'idle')
+      })
+
+      it('holds for opening a workload, too', async () => {
+        const slow = { factory: 'time:sleep', config: new PyFloat(0.7) }
+        const began = performance.now()
+        const error = await failure(runtime.openWorkload(slow, { timeoutMs: 50 }))
+        const took = performance.now() - began
+        assert.ok(error instanceof DeadlineError, String(error))
+        assert.match(error.message, /open_workload did not end within 50 ms/)
+        assert.ok(took < 600, `${took} ms`)
+        while (runtime.state === 'overdue') await delay(10)
+        await session.call('hello')
       })
 
       it('that does not pass changes nothing', async () => {
@@ -139,11 +152,16 @@ for i in range(20000): torchbed.progress(i)`
       it('as a stream ends when the call is refused before it begins', async () => {
         const closed = await runtime.openWorkload(plain)
         await closed.close()
+        const closedRuntime = await start()
+        await closedRuntime.close()
         const refused: ((options: CallOptions) => Promise<unknown>)[] = [
           (options) => run('1', { ...options, signal: AbortSignal.abort() }),
           (options) => run('1', { ...options, timeoutMs: -1 }),
           (options) => session.call('hello', { x: () => 1 } as never, options),
           (options) => closed.call('hello', null, options),
+          (options) => closedRuntime.openWorkload(plain, options),
+          (options) => runtime.openWorkload(plain, { ...options, timeoutMs: -1 }),
+          (options) => runtime.openWorkload({ factory: 'no_such_module:x' }, options),
         ]
         for (const refuse of refused) {
           const stream = new ProgressStream()
