@@ -1,37 +1,22 @@
-/** The documents: their links lead somewhere, their tables agree with the code, their examples run. */
+/** The documents: their links lead somewhere, and their tables agree with the code. test/docs runs their blocks. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { TrainConfig } from '../lib/cli/train/config.js'
-import {
-  findPython,
-  TorchProject,
-  type PythonBatchRef,
-  type TorchRuntimeConfig,
-} from '../lib/index.js'
-import { packageRoot } from '../lib/runtime/package-root.js'
+import { TorchProject, type PythonBatchRef, type TorchRuntimeConfig } from '../lib/index.js'
+import { blocksOf, documents, read, root } from './docs/blocks.js'
 import { jsonEvents, torchbed } from './support/cli.js'
 import { withTorch } from './support/workloads.js'
 
-const root = packageRoot()
-const read = (path: string) => readFileSync(join(root, path), 'utf8')
-const documents = [
-  'README.md',
-  'CHANGELOG.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(join(root, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-]
 const torchIt = withTorch ? it : it.skip
 
-/** The fenced blocks of a language, in order. */
+/** The code of a document's blocks of a language, in order. */
 function blocks(document: string, language: string): string[] {
-  const fence = new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms')
-  return [...read(document).matchAll(fence)].map(([, code]) => code!)
+  return blocksOf(document)
+    .filter((block) => block.language === language)
+    .map(({ code }) => code)
 }
 
 /** What a document says outside its fenced blocks. */
@@ -144,30 +129,12 @@ function valueOf(constant: string, source: string): number {
   return factors.reduce((product, factor) => product * factor, 1)
 }
 
-describe('the examples in the documents', () => {
+describe('the workload and the config of the documents', () => {
   let folder: string
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'torchbed-docs-'))
   })
   after(() => rm(folder, { recursive: true }))
-
-  torchIt("README's example trains: its loss falls, and it leaves its weights", async () => {
-    // As in a project that has torchbed installed.
-    await mkdir(join(folder, 'node_modules'))
-    await symlink(root, join(folder, 'node_modules', 'torchbed'), 'dir')
-    await writeFile(join(folder, 'line.py'), blocks('README.md', 'python')[0]!)
-    await writeFile(join(folder, 'train.mjs'), blocks('README.md', 'js')[0]!)
-    const { executable } = await findPython()
-    const end = await node(['train.mjs'], folder, { TORCHBED_PYTHON: executable })
-    assert.deepEqual([end.code, end.signal], [0, null], end.output)
-    const lines = end.output.matchAll(/^window \d: loss (\d\.\d{6})$/gm)
-    const losses = [...lines].map(([, loss]) => Number(loss))
-    assert.equal(losses.length, 3, end.output)
-    assert.ok(losses[0]! > losses[1]! && losses[1]! > losses[2]!, end.output)
-    const slope = Number(/slope: ([\d.]+)/.exec(end.output)?.[1])
-    assert.ok(Math.abs(slope - 2) < 0.1, end.output)
-    assert.ok(existsSync(join(folder, 'line.safetensors')))
-  })
 
   /** Writes the minimal workload and a folder with one shard for it. */
   async function minimalWorkload(): Promise<{ runtime: TorchRuntimeConfig; shard: string }> {
@@ -225,12 +192,6 @@ describe('the examples in the documents', () => {
     assert.deepEqual(kinds, ['start', 'promoted', ...window, ...window, 'summary'])
   })
 
-  it('the config of docs/training.md is one that torchbed train takes', () => {
-    const config = TrainConfig.fromJson(blocks('docs/training.md', 'json')[0]!)
-    assert.equal(config.training.windows, 8)
-    assert.equal(config.dataset.microshards_per_batch, 4)
-  })
-
   it('docs/training.md has every field of the config', () => {
     const documented = tableRows('docs/training.md').map(([field]) => field)
     const config = TrainConfig.fromJson(blocks('docs/training.md', 'json')[0]!)
@@ -257,29 +218,4 @@ function lineShard(): Buffer {
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(header.length))
   return Buffer.concat([length, Buffer.from(header), data])
-}
-
-interface End {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  /** stdout and stderr together. */
-  readonly output: string
-}
-
-/** Runs Node.js in a process of its own; killed after 50 seconds. */
-function node(args: string[], cwd: string, env: NodeJS.ProcessEnv): Promise<End> {
-  const child = spawn(process.execPath, args, {
-    cwd,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 50_000,
-    killSignal: 'SIGKILL',
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
-  }
-  return new Promise((resolve) =>
-    child.on('close', (code, signal) => resolve({ code, signal, output })),
-  )
 }
