@@ -2,24 +2,24 @@ import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { ConfigError, TorchbedError } from '../../errors.js'
+import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
+import { describeError, exitCodeOf, printError } from '../report-error.js'
 import { jsonDocument } from '../text/json-document.js'
-import { printableLines } from '../text/printable.js'
 import { inspectManifest } from './manifest.js'
 import { Progress } from './progress.js'
 import type { InspectReport } from './report.js'
 import { inspectSafetensorsFile } from './safetensors-file.js'
 import { inspectStore } from './store.js'
-import { reportText } from './text.js'
+import { problemText, reportText } from './text.js'
 
-interface InspectOptions {
-  json?: true
+interface InspectOptions extends CommonOptions {
   verify: boolean
 }
 
 /** Adds `torchbed inspect` to the program. */
 export function addInspectCommand(program: Command): void {
-  program
+  const command = program
     .command('inspect')
     .summary('show and verify an artifact store, a manifest or a safetensors file')
     .description(
@@ -27,14 +27,19 @@ export function addInspectCommand(program: Command): void {
         'safetensors file (any other file), and verifies every hash. Only reads.',
     )
     .argument('<path>', 'a store such as out/store, a manifest, or a safetensors file')
-    .option('--json', 'print one JSON document on stdout')
     .option('--no-verify', 'look at sizes only, do not read everything to check hashes')
+  addCommonOptions(
+    command,
+    'print one JSON document on stdout',
+    'print only what is damaged or missing, nothing else',
+  )
     .addHelpText(
       'after',
       '\nExit codes: 0 nothing is wrong, 1 something is damaged or missing, 2 bad usage.\n' +
         '\nExamples:\n' +
         '  torchbed inspect out/store\n' +
         '  torchbed inspect out/model.safetensors\n' +
+        '  torchbed inspect --quiet out/store && echo sound\n' +
         "  torchbed inspect out/store --json | jq '.heads[-1].metrics'\n",
     )
     .action(async (path: string, options: InspectOptions) => {
@@ -44,15 +49,20 @@ export function addInspectCommand(program: Command): void {
 
 /** Runs the command and returns its exit code. Errors are reported, not thrown. */
 async function runInspect(path: string, options: InspectOptions): Promise<number> {
-  const progress = new Progress()
+  const { json, quiet, verify } = options
+  const progress = new Progress(quiet === true)
   try {
-    const report = await inspect(resolve(path), options.verify, progress)
-    process.stdout.write(options.json ? jsonDocument(report) : reportText(report))
+    const report = await inspect(resolve(path), verify, progress)
+    if (json) process.stdout.write(jsonDocument(report))
+    else process.stdout.write(quiet ? problemText(report) : reportText(report))
     return report.ok ? ExitCode.done : ExitCode.failure
   } catch (error) {
     if (!(error instanceof TorchbedError)) throw error
-    process.stderr.write(`${error.code}: ${printableLines(error.message).join('\n')}\n`)
-    return error instanceof ConfigError ? ExitCode.badUsage : ExitCode.failure
+    const problem = describeError(error)
+    if (json) process.stdout.write(jsonDocument({ error: problem }))
+    progress.end()
+    printError(problem)
+    return exitCodeOf(error)
   } finally {
     progress.end()
   }

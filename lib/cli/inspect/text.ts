@@ -2,7 +2,8 @@
 
 import { byteSize } from '../text/byte-size.js'
 import { printable, printableLines } from '../text/printable.js'
-import { table } from '../text/table.js'
+import { definitions } from '../text/definitions.js'
+import { columnsOf } from '../text/terminal.js'
 import { headLines } from './heads-text.js'
 import { metadataLines, tensorLines, tensorSummary } from './tensors-text.js'
 import type {
@@ -25,6 +26,11 @@ export function reportText(report: InspectReport): string {
   return `${lines.join('\n')}\n`
 }
 
+/** The problems alone; empty when nothing is wrong. */
+export function problemText({ problems }: InspectReport): string {
+  return problems.length === 0 ? '' : `${problemLines(problems).join('\n')}\n`
+}
+
 function body(report: InspectReport): string[] {
   switch (report.kind) {
     case 'store':
@@ -43,7 +49,7 @@ function storeLines(report: StoreReport): string[] {
       ? ''
       : `; no manifest names ${count(totals.unreferencedChunkFiles, 'of them', 'of them')} ` +
         `(${byteSize(totals.unreferencedChunkBytes)})`
-  const rows = [
+  const rows: [string, string][] = [
     ['canonical head', canonicalHead === null ? 'none' : printable(canonicalHead)],
     ['heads', count(heads.length)],
     ['artifacts', `${count(artifacts.length)} (${byteSize(totals.artifactBytes)})`],
@@ -51,7 +57,7 @@ function storeLines(report: StoreReport): string[] {
     ['receipts', count(report.receiptCount)],
     ['pins', `${count(pins.heads.length, 'head')}, ${count(pins.artifacts.length, 'artifact')}`],
   ]
-  const lines = [`store ${printable(report.path)}`, ...table(rows), ...headLines(report)]
+  const lines = [`store ${printable(report.path)}`, ...facts(rows), ...headLines(report)]
   if (artifacts.length > 0) lines.push('', 'artifacts')
   for (const artifact of artifacts) lines.push(...artifactLines(artifact))
   return lines
@@ -82,7 +88,7 @@ function manifestLines(report: ManifestReport): string[] {
   const { chunks = [], content, tensorsNote } = artifact
   const first = chunks[0]
   const sizes = first === undefined ? '' : ` of ${byteSize(first.length_bytes)}`
-  const rows = [
+  const rows: [string, string][] = [
     ['artifact', printable(artifact.artifact_id)],
     ['kind', artifact.kind],
     ['head', orNone(artifact.head_id)],
@@ -95,7 +101,7 @@ function manifestLines(report: ManifestReport): string[] {
     ['chunks', `${count(artifact.chunkCount)}${sizes}, ${chunkState(report, artifact)}`],
     ['store', report.store === null ? 'none around this file' : printable(report.store)],
   ]
-  const lines = [title, ...table(rows)]
+  const lines = [title, ...facts(rows)]
   if (content !== null) {
     lines.push(...metadataLines(content), '', tensorSummary(content), ...tensorLines(content))
   } else if (tensorsNote !== null && artifact.state !== 'damaged') {
@@ -117,13 +123,17 @@ function chunkState(
 
 function fileLines(report: SafetensorsReport): string[] {
   const { bytes, content, contentId } = report
-  const rows = [
+  const rows: [string, string][] = [
     ['bytes', `${byteSize(bytes)} (${bytes})`],
     ['content id', contentId ?? 'not computed (--no-verify)'],
   ]
-  const lines = [`safetensors file ${printable(report.path)}`, ...table(rows)]
+  const lines = [`safetensors file ${printable(report.path)}`, ...facts(rows)]
   if (content === null) return lines
   return [...lines, ...metadataLines(content), '', tensorSummary(content), ...tensorLines(content)]
+}
+
+function facts(rows: readonly (readonly [string, string])[]): string[] {
+  return definitions(rows, columnsOf(process.stdout), 2)
 }
 
 /** Last, because that is what a terminal shows. */

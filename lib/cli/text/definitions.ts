@@ -1,14 +1,16 @@
 import { table } from './table.js'
 import { widthOf } from './width.js'
 
-/** Names with their values, side by side; where that is too wide for `columns`, each value below its name. */
+/** Names with their values, side by side; a value that `columns` do not hold stands below its name. */
 export function definitions(
   rows: readonly (readonly [string, string])[],
   columns: number,
   indent = 0,
-) {
-  const lines = table(rows, [], indent)
-  if (lines.every((line) => widthOf(line) <= columns)) return lines
+): string[] {
   const blanks = ' '.repeat(indent)
-  return rows.flatMap(([name, value]) => [`${blanks}${name}`, `${blanks}  ${value}`])
+  return table(rows, [], indent).flatMap((line, index) => {
+    const row = rows[index]
+    if (row === undefined || widthOf(line) <= columns) return [line]
+    return [`${blanks}${row[0]}`, `${blanks}  ${row[1]}`]
+  })
 }

@@ -16,10 +16,10 @@ export function columnsOf(stream: NodeJS.WriteStream): number {
 
 /** Emphasis by escape sequences; each function returns its text unchanged where there are to be none. */
 export interface Style {
-  bold(text: string): string
-  dim(text: string): string
-  red(text: string): string
-  green(text: string): string
+  readonly bold: (text: string) => string
+  readonly dim: (text: string) => string
+  readonly red: (text: string) => string
+  readonly green: (text: string) => string
 }
 
 /**

@@ -44,12 +44,13 @@ export function addTrainCommand(program: Command): void {
   )
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 failure, 2 bad usage or config, 130 stopped by Ctrl-C, 143 by SIGTERM.\n' +
+      '\nExit codes: 0 done, 1 failure, 2 bad usage or config, 130 stopped by Ctrl-C,\n' +
+        '143 stopped by SIGTERM.\n' +
         '\nExamples:\n' +
         '  torchbed train\n' +
         '  torchbed train examples/digits/config.json --out out/digits\n' +
         '  torchbed train --quiet --json | jq .accuracy\n' +
-        '  torchbed train --json | jq \'select(.event == "summary").accuracy\'\n',
+        '  torchbed train --json | jq \'select(.event == "promoted").metrics.loss\'\n',
     )
     .action(async (config: string, options: TrainOptions) => {
       process.exitCode = await train(config, options)

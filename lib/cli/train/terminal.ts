@@ -69,6 +69,7 @@ export class TerminalReporter implements TrainReporter {
         break
       case 'summary':
         this.end()
+        if (this.#status.isShown) this.#line('')
         process.stdout.write(summaryText(event))
         break
     }
