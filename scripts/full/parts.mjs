@@ -40,6 +40,10 @@ export const PARTS = {
     what: 'processes that are killed while they write a store or a shard cache',
     load: () => import('./crash.mjs'),
   },
+  matrix: {
+    what: 'the package, installed from its tarball, on every Node.js and Python',
+    load: () => import('./matrix.mjs'),
+  },
 }
 
 /** Whether a cell is among those that `--cell` asks for. */
