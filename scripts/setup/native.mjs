@@ -4,6 +4,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import process from 'node:process'
+import { pathToFileURL } from 'node:url'
 import { Failure } from '../support/failure.mjs'
 import { ROOT } from '../support/paths.mjs'
 import { lastLines, onPath } from '../support/process.mjs'
@@ -33,6 +34,13 @@ export async function buildNative(python) {
     await compileNative(python, [])
     await writeStamp('native', { key, times: await Promise.all(PRODUCTS.map(changeTime)) })
   })
+}
+
+/** The compiled modules lib/cli/build/compile and lib/cli/build/tools. */
+export async function loadBuild() {
+  const load = (name) =>
+    import(pathToFileURL(join(ROOT, 'dist', 'lib', 'cli', 'build', `${name}.js`)).href)
+  return { ...(await load('compile')), ...(await load('tools')) }
 }
 
 /** Configure and build, whatever is there; `args` go to cmake-js. Nothing is downloaded. */

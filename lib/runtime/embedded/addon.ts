@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AddonError, RuntimeConflictError } from '../../errors.js'
 import { packageRoot } from '../package-root.js'
 import type { ProgressPieces } from './progress-hub.js'
@@ -90,12 +90,18 @@ export function loadBridge(libpython: string, ...listeners: Parameters<Bridge['l
     )
   }
   try {
-    bridge = loader.load(libpython, join(dirname(path), 'torchbed_bridge.so'))
+    bridge = loader.load(libpython, bridgeBeside(path))
   } catch (cause) {
     throw new AddonError(`Cannot load ${libpython} into this process: ${String(cause)}`, { cause })
   }
   bridge.listen(...listeners)
   return bridge
+}
+
+/** `torchbed_bridge.glibc.so` beside `torchbed.glibc.node`: two prebuilds for different libcs share a folder. */
+export function bridgeBeside(loader: string): string {
+  const name = basename(loader, '.node').replace(/^torchbed/, 'torchbed_bridge')
+  return join(dirname(loader), `${name}.${process.platform === 'win32' ? 'dll' : 'so'}`)
 }
 
 function addonPath(): string {
