@@ -96,8 +96,8 @@ function reportIn(output) {
   }
 }
 
-/** What the report says otherwise than the cell demands. */
-function differences(row, node, report) {
+/** What the report of a cell says otherwise than its row and its Node.js demand: a sentence for each. */
+export function differences(row, node, report) {
   const found = []
   const demand = (what, seen, wanted) => {
     if (seen !== wanted) found.push(`${what} is ${seen}, not ${wanted}`)
@@ -107,7 +107,9 @@ function differences(row, node, report) {
   demand('sys.prefix', report.prefix, row.venv ?? row.python.prefix)
   demand('torch', report.torch, row.torch ?? 'none')
   demand('the number of examples', report.examples, 1280)
-  if (!(report.lossBefore > 1)) found.push(`the loss before training is ${report.lossBefore}`)
+  if (!(report.lossBefore > 1)) {
+    found.push(`the loss before training is ${report.lossBefore}, not above 1`)
+  }
   if (!(report.lossAfter < LEARNT_LOSS)) {
     found.push(`the loss after training is ${report.lossAfter}, not below ${LEARNT_LOSS}`)
   }

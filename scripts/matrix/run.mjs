@@ -97,7 +97,7 @@ async function runAll(tasks, installed, work, pythons) {
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
       const { name, row, node } = task
       const folder = join(work, name)
-      const result = await runCell(row, node, installed.get(node.major), folder)
+      const result = await runCell(row, node, installed.get(node.major), folder).catch(notRun)
       const given = pythons === null ? '' : ` --pythons '${pythons.join(',')}'`
       const repeat = `npm run matrix -- --nodes ${node.major}${given} --only '${name}'`
       cells.push({ name, major: node.major, row: row.name, ...result, repeat })
@@ -107,6 +107,10 @@ async function runAll(tasks, installed, work, pythons) {
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
   return cells
 }
+
+const notRun = (error) => ({
+  ...{ problems: [`it was not run: ${error.message}`], output: '', seconds: 0, report: null },
+})
 
 function tell(count, { name, problems, output, seconds, repeat }, { torch }, folder) {
   const isFine = problems.length === 0

@@ -8,7 +8,7 @@ export function textTable({ nodes, rows, cells }) {
   const majors = Object.keys(nodes).map(Number)
   const lines = [
     ['', ...majors.map((major) => `Node.js ${nodes[major]}`)],
-    ...rows.map((row) => [row.name, ...majors.map((major) => entry(row, major, cells))]),
+    ...rows.map((row) => [row.name, ...majors.map((major) => entry(row, major, cells, seconds))]),
   ]
   const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)))
   return lines
@@ -25,7 +25,9 @@ export function markdownTable(result) {
   return [
     line(['Python', ...majors.map((major) => `Node.js ${nodes[major]}`)]),
     line(['---', ...majors.map(() => '---')]),
-    ...rows.map((row) => line([title(row), ...majors.map((major) => entry(row, major, cells))])),
+    ...rows.map((row) =>
+      line([title(row), ...majors.map((major) => entry(row, major, cells, ok))]),
+    ),
     '',
     `torchbed ${torchbed} on ${platform}${libc}, npm ${npm}, libraries of \`${libraries}\`, ${date}: \`npm run matrix\`.`,
     ...skipped.map((text) => `Not on that machine: ${text}.`),
@@ -36,9 +38,14 @@ function title({ kind, origin, python }) {
   return `${origin} ${python}, ${KINDS[kind]}`
 }
 
-function entry({ name, torch }, major, cells) {
-  const cell = cells.find((one) => one.row === name && one.major === major)
+function entry(row, major, cells, said) {
+  const cell = cells.find((one) => one.row === row.name && one.major === major)
   if (cell === undefined) return '-'
-  const ran = torch === null ? 'no torch' : `torch ${torch.split('+')[0]}`
-  return cell.problems.length > 0 ? `${ran}: FAILED` : `${ran}: ${cell.seconds.toFixed(1)} s`
+  const ran = row.torch === null ? 'no torch' : `torch ${row.torch.split('+')[0]}`
+  return cell.problems.length > 0 ? `FAILED, ${ran}` : `${said(cell)}, ${ran}`
 }
+
+const seconds = (cell) => `${cell.seconds.toFixed(1)} s`
+
+// How long a cell took says more about the machine, and what else it did, than about the package.
+const ok = () => 'ok'

@@ -90,7 +90,7 @@ describe('the command that installs the package everywhere', () => {
       await rm(dirname(dirname(kept)), { recursive: true })
       const again = `again: npm run matrix -- --nodes ${MAJOR} --pythons '${good},${broken}'`
       assert.ok(stdout.includes(`failed: node${MAJOR}/${second!}; ${again}`), stdout)
-      assert.match(stdout, new RegExp(`^${second!} +torch 9\\.9: FAILED$`, 'm'))
+      assert.match(stdout, new RegExp(`^${second!} +FAILED, torch 9\\.9$`, 'm'))
     } finally {
       await rm(folder, { recursive: true })
     }
@@ -107,6 +107,32 @@ async function venvWithBrokenTorch(python: string, folder: string): Promise<stri
   await writeFile(join(packages, 'torch-9.9.dist-info', 'METADATA'), 'Name: torch\nVersion: 9.9\n')
   return join(folder, 'bin', 'python')
 }
+
+describe('a cell of the matrix', () => {
+  const row = { python: { version: '3.11.7', prefix: '/python' }, venv: '/venv', torch: '2.13.0' }
+  const report = {
+    ...{ node: 'v22.1.0', python: '3.11.7', prefix: '/venv', torch: '2.13.0' },
+    ...{ examples: 1280, lossBefore: 2.3, lossAfter: 0.01 },
+  }
+  type Differences = (given: typeof row, node: object, seen: Partial<typeof report>) => string[]
+
+  for (const [change, problem] of [
+    [{}, null],
+    [{ node: 'v20.1.0' }, 'Node.js is v20, not v22'],
+    [{ python: '3.11.2' }, 'Python is 3.11.2, not 3.11.7'],
+    [{ prefix: '/usr' }, 'sys.prefix is /usr, not /venv'],
+    [{ torch: 'none' }, 'torch is none, not 2.13.0'],
+    [{ examples: 0 }, 'the number of examples is 0, not 1280'],
+    [{ lossBefore: 0.01 }, 'the loss before training is 0.01, not above 1'],
+    [{ lossAfter: NaN }, 'the loss after training is NaN, not below 0.05'],
+  ] as const) {
+    it(`${problem === null ? 'passes' : 'fails'} when ${problem ?? 'all is as demanded'}`, async () => {
+      const { differences } = await load<{ differences: Differences }>('cell.mjs')
+      const found = differences(row, { major: 22 }, { ...report, ...change })
+      assert.deepEqual(found, problem === null ? [] : [problem])
+    })
+  }
+})
 
 describe('the table of the matrix', () => {
   const row = { kind: 'venv', origin: 'CPython' }
@@ -129,8 +155,8 @@ describe('the table of the matrix', () => {
     const { textTable } = await load<{ textTable: (result: Result) => string }>('table.mjs')
     assert.deepEqual(textTable(result).split('\n'), [
       '           Node.js 20.20.2      Node.js 22.1.0',
-      'venv-3.11  torch 2.13.0: 3.2 s  torch 2.13.0: FAILED',
-      'venv-3.12  -                    no torch: 0.5 s',
+      'venv-3.11  3.2 s, torch 2.13.0  FAILED, torch 2.13.0',
+      'venv-3.12  -                    0.5 s, no torch',
     ])
   })
 
