@@ -12,7 +12,7 @@ import { Training } from './training.js'
 const STOP_GRACE_MS = 1500
 
 /** How long the idle event loop is shown before training begins, in milliseconds. */
-const IDLE_MS = 3000
+const IDLE_MS = 2000
 
 interface ServeOptions {
   port: number

@@ -106,7 +106,8 @@ export class Training extends EventEmitter<TrainingEvents> {
   /** Until all windows are done, one fails, or the signal stops it in the middle of one. */
   async run(signal: AbortSignal): Promise<void> {
     try {
-      await using project = await this.#open(signal)
+      // Closed with the runtime, which is not ours to close.
+      const project = await this.#open(signal)
       await using model = await project.initModel()
       try {
         await this.#train(project, model, signal)
