@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { FsArtifactStore } from '../../lib/index.js'
 import { canonicalLineage, readCanonicalHead } from '../../lib/training/canonical-head.js'
 import { jsonEvents, torchbed } from '../support/cli.js'
@@ -83,6 +83,52 @@ describe('torchbed train', () => {
       windows[2]!,
       /^window 3\/3 {2}held-out loss 0\.2500 {2}accuracy 0\.7500 {2}loss 0\.5000/,
     )
+  })
+
+  /** A workload that prints a line in each window. */
+  const printing = {
+    module_search_roots: [workloadRoot],
+    workload_factory: 'plain:create_interruptible',
+    workload_config: { statement: 'print("from a hook")', after: 0 },
+  }
+
+  it('prints the path of the model alone with --quiet, and with --json too the last event alone', async () => {
+    const args = ['train', await config({ runtime: printing }), '--out', out(), '--quiet']
+    const end = await torchbed(args)
+    const model = relative('', join(out(), 'model.safetensors'))
+    assert.deepEqual([end.code, end.stdout, end.stderr], [0, `${model}\n`, ''])
+    const again = await torchbed([...args, '--json'])
+    assert.deepEqual([again.code, again.stderr], [0, ''])
+    assert.deepEqual(
+      jsonEvents(again.stdout).map(({ event }) => event),
+      ['summary'],
+    )
+  })
+
+  it('keeps what hooks print off stdout, so that every line of --json is an event', async () => {
+    const args = ['train', await config({ runtime: printing }), '--out', out(), '--json']
+    const end = await torchbed(args)
+    assert.equal(end.code, 0, end.stderr)
+    assert.equal(jsonEvents(end.stdout).at(-1)?.event, 'summary')
+    assert.match(end.stderr, /^from a hook\n/)
+  })
+
+  it('writes no escape sequence where there is no terminal, unless colours are asked for', async () => {
+    const args = ['train', await config({ dataset: { root: 'none' } }), '--out', out()]
+    const plain = { FORCE_COLOR: '', NO_COLOR: '' }
+    const end = await torchbed(args, { env: plain })
+    assert.ok(!end.stderr.includes('\u001b'), end.stderr)
+    const coloured = await torchbed(args, { env: { ...plain, FORCE_COLOR: '1' } })
+    assert.ok(coloured.stderr.includes('\u001b[31mERR_CONFIG\u001b[39m: '), coloured.stderr)
+    const both = await torchbed(args, { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })
+    assert.ok(!both.stderr.includes('\u001b'), both.stderr)
+  })
+
+  it('ends with 141 when nobody reads its output any more', async () => {
+    const end = await torchbed(['train', await config(), '--out', out(), '--json'], {
+      onStdout: (_, child) => child.stdout?.destroy(),
+    })
+    assert.equal(end.code, 141, end.stderr)
   })
 
   describe('bad usage', () => {

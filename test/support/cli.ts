@@ -19,6 +19,8 @@ export interface CommandOptions {
   readonly env?: Record<string, string>
   /** Called with all that stdout has so far, whenever there is more. */
   readonly onStdout?: (stdout: string, child: ChildProcess) => void
+  /** The same for stderr. */
+  readonly onStderr?: (stderr: string, child: ChildProcess) => void
 }
 
 /** Runs `torchbed` with arguments; killed after a minute. */
@@ -36,7 +38,10 @@ export async function torchbed(args: string[], options: CommandOptions = {}): Pr
     stdout += text
     options.onStdout?.(stdout, child)
   })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+    options.onStderr?.(stderr, child)
+  })
   return new Promise((resolve) =>
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr })),
   )

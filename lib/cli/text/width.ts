@@ -38,10 +38,11 @@ export function fitFields(fields: readonly string[], columns: number): string {
 /** Lines of at most `columns`, broken between words; a longer word stays whole. */
 export function wrap(text: string, columns: number): string[] {
   const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    const longer = line === '' ? word : `${line} ${word}`
-    if (line === '' || widthOf(longer) <= columns) {
+  const [first = '', ...words] = text.split(' ')
+  let line = first
+  for (const word of words) {
+    const longer = `${line} ${word}`
+    if (widthOf(longer) <= columns) {
       line = longer
       continue
     }
