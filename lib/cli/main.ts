@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { packageRoot } from '../runtime/package-root.js'
 import { ExitCode } from './exit-code.js'
+import { addDoctorCommand } from './doctor/command.js'
 import { addInitCommand } from './init/command.js'
 import { addInspectCommand } from './inspect/command.js'
 import { styleOf } from './text/terminal.js'
@@ -35,11 +36,13 @@ const program = new Command('torchbed')
       '\nExamples:\n' +
       '  torchbed init             a first project in this folder\n' +
       '  torchbed train            trains what ./torchbed.json describes\n' +
-      '  torchbed inspect out/store\n',
+      '  torchbed inspect out/store\n' +
+      '  torchbed doctor           what is wrong here, and what repairs it\n',
   )
 addInitCommand(program)
 addTrainCommand(program)
 addInspectCommand(program)
+addDoctorCommand(program)
 
 program.showHelpAfterError('Run "torchbed --help" for all commands.')
 for (const command of program.commands) {

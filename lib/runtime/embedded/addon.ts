@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { AddonError, RuntimeConflictError } from '../../errors.js'
-import { packageRoot } from '../package-root.js'
+import { addonRepair, findAddon } from './addon-place.js'
 import type { ProgressPieces } from './progress-hub.js'
 import type { PyValue } from '../values.js'
 
@@ -105,24 +105,16 @@ export function bridgeBeside(loader: string): string {
 }
 
 function addonPath(): string {
-  let place = 'the package'
-  try {
-    const nodeGypBuild = require('node-gyp-build') as { path(root: string): string }
-    place = packageRoot()
-    return nodeGypBuild.path(place)
-  } catch (cause) {
-    throw new AddonError(
-      `Cannot find torchbed's native addon for ${process.platform}-${process.arch} in ${place}. ` +
-        'In a clone, run `npm run setup`, which compiles it; in a bundle, keep torchbed external',
-      { cause },
-    )
-  }
+  return findAddon().path
 }
 
 function requireLoader(path: string): Loader {
   try {
     return require(path) as Loader
   } catch (cause) {
-    throw new AddonError(`Cannot load torchbed's native addon ${path}: ${String(cause)}`, { cause })
+    throw new AddonError(`Cannot load torchbed's native addon ${path}: ${String(cause)}`, {
+      ...addonRepair(),
+      cause,
+    })
   }
 }
