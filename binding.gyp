@@ -9,7 +9,7 @@
           "action_name": "cmake",
           "inputs": ["CMakeLists.txt"],
           "outputs": ["build/Release/torchbed.node", "build/Release/torchbed_bridge.so"],
-          "action": ["node", "scripts/build-native.mjs"]
+          "action": ["node", "dist/lib/cli/main.js", "build"]
         }
       ]
     }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { packageRoot } from '../runtime/package-root.js'
+import { addBuildCommand } from './build/command.js'
 import { ExitCode } from './exit-code.js'
 import { addDoctorCommand } from './doctor/command.js'
 import { addInitCommand } from './init/command.js'
@@ -43,6 +44,7 @@ addInitCommand(program)
 addTrainCommand(program)
 addInspectCommand(program)
 addDoctorCommand(program)
+addBuildCommand(program)
 
 program.showHelpAfterError('Run "torchbed --help" for all commands.')
 for (const command of program.commands) {

@@ -44,6 +44,10 @@ export const PARTS = {
     what: 'the package, installed from its tarball, on every Node.js and Python',
     load: () => import('./matrix.mjs'),
   },
+  package: {
+    what: 'the tarball: loaded on every Node.js, compiled by torchbed build',
+    load: () => import('./package.mjs'),
+  },
 }
 
 /** Whether a cell is among those that `--cell` asks for. */

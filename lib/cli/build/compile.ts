@@ -59,11 +59,23 @@ function configureArguments(compilation: Compilation): string[] {
     CMAKE_JS_INC: tools.nodeApiInclude,
     NODE_ADDON_API: tools.nodeAddonApi,
     TORCHBED_PYTHON_INCLUDE: tools.pythonInclude,
+    ...windowsVariables(compilation),
     ...variables,
   }
   const generator = tools.generator === undefined ? [] : ['-G', tools.generator]
   const defined = Object.entries(all).map(([name, value]) => `-D${name}=${value}`)
   return ['-S', source, '-B', out, ...generator, '--no-warn-unused-cli', ...defined]
+}
+
+/** Windows links what Node.js gives by an import library, which is made of a list of its symbols. Not yet run. */
+function windowsVariables({ tools, out }: Compilation): Record<string, string> {
+  if (process.platform !== 'win32') return {}
+  const library = join(out, 'node.lib')
+  return {
+    CMAKE_JS_LIB: library,
+    CMAKE_JS_NODELIB_DEF: join(tools.nodeApiInclude, '..', 'def', 'node_api.def'),
+    CMAKE_JS_NODELIB_TARGET: library,
+  }
 }
 
 /** Runs CMake to its end; answers what went wrong, or null. */

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { packageRoot } from '../../runtime/package-root.js'
-import { searchPythons } from '../../runtime/python/find-python.js'
+import { findPython, searchPythons } from '../../runtime/python/find-python.js'
 import { BuildToolsMissingError } from './errors.js'
 import { installParts, type Part } from './remedies.js'
 
@@ -150,6 +150,8 @@ async function findHeaders(
     miss('headers', `there is no Python.h in ${folder}`)
     return null
   }
+  const chosen = await findPython({ env, cwd }).catch(() => null) // none is a matter for later
+  if (chosen?.includeDir) return chosen.includeDir
   const without: string[] = []
   for await (const found of searchPythons({ env, cwd })) {
     if ('error' in found) continue
