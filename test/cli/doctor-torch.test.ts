@@ -1,5 +1,6 @@
 /** A torch that is absent or broken; each is made in a virtual environment of its own. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Folder, supportedInterpreter } from '../runtime/interpreters.js'
@@ -32,6 +33,17 @@ describe('torchbed doctor on torch', function () {
     assert.ok(failure.detail!.includes(`'torch' is not installed for ${executable}`))
     assert.equal(failure.remedy, `uv pip install --python '${executable}' torch`)
     assert.equal(check(said, 'end').status, 'ok')
+  })
+
+  it('proposes a virtual environment where the Python of the system refuses pip', async function () {
+    const system = '/usr/bin/python3'
+    if (!existsSync('/usr/lib/python3.11/EXTERNALLY-MANAGED')) return this.skip()
+    const failure = (await here('--python', system)).checks.find(({ name }) => name === 'torch')
+    if (failure?.status === 'ok') return this.skip()
+    assert.equal(
+      failure?.remedy,
+      `${system} -m venv .venv && .venv/bin/python -m pip install torch`,
+    )
   })
 
   it('names the library that a torch needs and that is gone', async function () {

@@ -268,6 +268,15 @@ describe('finding Python', function () {
         error: PythonSharedLibraryError,
         message: /32-bit Python.*one architecture/,
       },
+      {
+        title: 'refuses a Python for another processor that an emulator runs',
+        statements:
+          'import os; own = os.uname()\n' +
+          "other = 'x86_64' if own[4] in ('aarch64', 'arm64') else 'aarch64'\n" +
+          'os.uname = lambda: (*own[:4], other)',
+        error: PythonSharedLibraryError,
+        message: /64-bit Python for (aarch64|x86_64).*one architecture/,
+      },
     ]
     for (const { title, statements, error: expected, message } of alterations) {
       it(title, async () => {
