@@ -43,6 +43,15 @@ const CHECKS = [
     command: [venvProgram('clang-tidy'), '-p', 'build', '--quiet', ...sourceFiles],
     skip: existsSync(compileCommands) ? null : `${compileCommands} is missing`,
   },
+  { name: 'publint', command: [...npmTool('publint/src/cli.js'), '--strict'] },
+  {
+    // CommonJS loads it by require(), which Node.js has for ES modules from 20.19 on.
+    name: 'attw',
+    command: [
+      ...npmTool('@arethetypeswrong/cli/dist/index.js'),
+      ...['--pack', '.', '--profile', 'esm-only', '--format', 'ascii'],
+    ],
+  },
   { name: 'ruff format', command: ruff('format', '--check') },
   { name: 'ruff', command: ruff('check') },
   {
