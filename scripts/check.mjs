@@ -34,6 +34,7 @@ const CHECKS = [
     name: 'tsc',
     command: [...npmTool('typescript/bin/tsc'), '--noEmit', '--incremental', 'false'],
   },
+  { name: 'docs', command: [...npmTool('typedoc/bin/typedoc'), '--emit', 'none'] },
   {
     name: 'clang-format',
     command: [venvProgram('clang-format'), '--dry-run', '-Werror', ...cppFiles],

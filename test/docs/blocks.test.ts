@@ -1,53 +1,22 @@
 /** Every fenced block of the documents: it runs, or its commands exist, and it prints what is said. */
 import assert from 'node:assert/strict'
-import { withTorch } from '../support/workloads.js'
-import { blocksOf, documents, place, REASONS, type Block } from './blocks.js'
+import { blocksOf, documents, LONG_GUIDES, place, REASONS } from './blocks.js'
+import { isRun, RUN, testPrograms } from './programs.js'
 import { sameOutput } from './same-output.js'
 import { Session } from './session.js'
-import { SETUPS } from './setups.js'
 import { checkCommand, checkTorchbed, commandsOf } from './shell.js'
 
-/** Languages whose blocks are programs, or are read by one. */
-const RUN = new Set(['js', 'ts', 'python', 'py', 'json', 'diff'])
+/** Blocks of commands. */
 const SHELL = new Set(['sh', 'bash', 'shell', 'console'])
 /** What is neither: pictures, output, and files of other programs. */
 const SHOWN = new Set(['text', 'html', 'yaml', 'toml', 'cmake', 'dockerfile', 'powershell'])
 
-/** Whether a block is run in its document's folder. */
-function isRun({ language, directive }: Block): boolean {
-  if (directive.has('not')) return false
-  return RUN.has(language) || directive.has('shell') || directive.has('output')
-}
-
-function needsTorch(blocks: readonly Block[]): boolean {
-  const setups = blocks.map(({ directive }) => SETUPS[directive.get('in') ?? ''])
-  return (
-    setups.some((setup) => setup?.needsTorch) ||
-    blocks.some(
-      ({ code, language }) => language === 'python' && /^(import|from) torch\b/m.test(code),
-    ) ||
-    blocks.some(({ directive, code }) => directive.has('shell') && code.includes('torchbed train'))
-  )
-}
-
 describe('the blocks of the documents', () => {
+  testPrograms(documents.filter((document) => !LONG_GUIDES.includes(document)))
+
   for (const document of documents) {
     const blocks = blocksOf(document)
     const run = blocks.filter(isRun)
-    if (run.length > 0) {
-      const test = needsTorch(run) && !withTorch ? it.skip : it
-      test(`${document}: its ${run.length} programs run, and print what it says`, async function () {
-        this.timeout(120_000)
-        const session = await Session.open()
-        try {
-          for (const block of run) await session.run(block)
-          assert.deepEqual(session.unused(), [], 'saved, and used by no block below')
-        } finally {
-          await session.close()
-        }
-      })
-    }
-
     const commands = blocks.filter(({ language }) => SHELL.has(language))
     if (commands.length > 0) {
       it(`${document}: its commands and their options exist`, async function () {

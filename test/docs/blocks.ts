@@ -16,6 +16,12 @@ export const documents: readonly string[] = [
   ...markdownBelow('examples'),
 ]
 
+/** Guides whose programs take longer than those of all other documents: guides.test.ts runs them. */
+export const LONG_GUIDES: readonly string[] = [
+  'docs/moving-from-burn-p2p-python.md',
+  'docs/quick-start.md',
+]
+
 function markdownBelow(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md') && existsSync(join(root, folder, name)))

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import ts from 'typescript'
 import { TrainConfig } from '../../lib/cli/train/config.js'
-import { findPython } from '../../lib/index.js'
+import { findPython, PythonTorchRuntimeConfig } from '../../lib/index.js'
 import { place, read, root, type Block } from './blocks.js'
 import { sameOutput } from './same-output.js'
 import { inSetup, pythonPackage } from './setups.js'
@@ -18,6 +18,7 @@ const BLOCK_MS = 50_000
 /** What the JSON of a document can be. */
 const SCHEMAS: Readonly<Record<string, (text: string) => unknown>> = {
   'train-config': (text) => TrainConfig.fromJson(text),
+  'runtime-config': (text) => PythonTorchRuntimeConfig.fromJson(text),
   json: (text) => JSON.parse(text) as unknown,
 }
 
@@ -37,7 +38,10 @@ export class Session {
     await symlink(root, join(folder, 'node_modules', 'torchbed'), 'dir')
     // Which a reader installs for a schema of his own.
     await symlink(join(root, 'node_modules', 'zod'), join(folder, 'node_modules', 'zod'), 'dir')
-    await symlink(join(root, 'dist', 'lib', 'cli', 'main.js'), join(bin, 'torchbed'))
+    const main = join(root, 'dist', 'lib', 'cli', 'main.js')
+    // npm makes the file executable when it installs; a clone's is not.
+    const command = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`
+    await writeFile(join(bin, 'torchbed'), command, { mode: 0o755 })
     await symlink(prefix, join(folder, '.venv'), 'dir')
     return new Session(folder, executable)
   }
@@ -93,7 +97,6 @@ export class Session {
     const diff = `--- a/${name}\n+++ b/${name}\n${block.code}`
     await writeFile(join(this.folder, 'block.diff'), diff)
     await this.#execute('git', ['apply', '--recount', '--unidiff-zero', 'block.diff'], block)
-    this.#saved.set(name, false)
   }
 
   #parse(block: Block): void {

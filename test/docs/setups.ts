@@ -151,6 +151,13 @@ def train(batch):
     after: '\nassert done == batches\n',
   },
 
+  /** What a line about threads needs. */
+  'torch-threads': {
+    before: 'import os\n\nimport torch\n\n',
+    after: 'assert torch.get_num_threads() == max(1, (os.cpu_count() or 2) - 1)\n',
+    needsTorch: true,
+  },
+
   /** Hooks of a class whose state has a model. */
   'tensor-hooks': {
     before: 'import types\n\nimport torch\n\n\nclass Mine:\n',
