@@ -137,7 +137,12 @@ describe('torchbed inspect', () => {
     for (const options of [[], ['--json']]) {
       const end = await torchbed(['inspect', path, ...options])
       assert.equal(end.code, 2, end.stdout + end.stderr)
-      assert.equal(end.stdout, '')
+      if (options.length === 0) assert.equal(end.stdout, '')
+      else {
+        const { error } = JSON.parse(end.stdout) as { error: { code: string; message: string } }
+        assert.equal(error.code, 'ERR_CONFIG')
+        assert.match(error.message, message)
+      }
       assert.match(end.stderr, /^ERR_CONFIG: /)
       assert.match(end.stderr, message)
       assert.doesNotMatch(end.stderr, /at async|node:internal/)
@@ -506,6 +511,15 @@ describe('torchbed inspect', () => {
       assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
       assert.equal((await inspected<SafetensorsReport>(0, path)).content?.tensors[0]?.name, name)
     })
+  })
+
+  it('prints with --quiet what is damaged alone, and nothing when all is well', async () => {
+    const sound = await torchbed(['inspect', store.root, '--quiet'])
+    assert.deepEqual([sound.code, sound.stdout, sound.stderr], [0, '', ''])
+    await rm(store.chunkPath(artifact.chunks[0]!.chunk_id))
+    const damaged = await torchbed(['inspect', store.root, '--quiet'])
+    assert.deepEqual([damaged.code, damaged.stderr], [1, ''])
+    assert.match(damaged.stdout, /^1 problem:\n {2}ERR_CHECKPOINT_UNKNOWN_CHUNK: .*\n$/)
   })
 
   describe('is bad usage', () => {

@@ -1,11 +1,12 @@
 /** The command line on terminals: it fits any width, and leaves the terminal as it was. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { progressLine } from '../../lib/cli/text/progress-bar.js'
 import { fit, fitFields, widthOf, wrap } from '../../lib/cli/text/width.js'
+import { packageRoot } from '../../lib/runtime/package-root.js'
 import { torchbed } from '../support/cli.js'
 import { writeShards } from '../support/shards.js'
 import { onTerminal, rows, withoutEscapes, withTerminals } from '../support/terminal.js'
@@ -81,6 +82,22 @@ describe('every command of torchbed', () => {
       for (const row of help.split('\n')) assert.ok(widthOf(row) <= 80, row)
       for (const part of [/--json/, /--quiet/, /^Exit codes: /m, /^Examples:\n {2}/m]) {
         assert.match(help, part, command)
+      }
+    }
+  })
+
+  it('is in docs/cli.md with every option', async () => {
+    const document = await readFile(join(packageRoot(), 'docs', 'cli.md'), 'utf8')
+    const { stdout } = await torchbed(['--help'])
+    for (const [, command] of stdout.matchAll(/^ {2}(\w+) \[options\]/gm)) {
+      const section = document.split(`\n## torchbed ${command!}\n`)[1]?.split('\n## ')[0] ?? ''
+      const { stdout: help } = await torchbed([command!, '--help'])
+      for (const [, option] of help.matchAll(/^ +(?:-\w, )?(--[\w-]+)/gm)) {
+        const isCommon = ['--json', '--quiet', '--help'].includes(option!)
+        assert.ok(
+          (isCommon ? document : section).includes(`\`${option!}`),
+          `${command!} ${option!}`,
+        )
       }
     }
   })

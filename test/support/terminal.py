@@ -2,8 +2,9 @@
 
     python terminal.py <columns> <later columns> <program> <arguments ...>
 
-When the program has written `RESIZE_AFTER` bytes the terminal becomes `later columns` wide. The answer is
-one object of JSON: `code`, as a shell would give it, and `output`. Needs a system with ptys.
+When the program has written `RESIZE_AFTER` bytes the terminal becomes `later columns` wide. The
+answer is one object of JSON: `code`, as a shell would give it, and `output`. Needs a system with
+ptys.
 """
 
 import fcntl

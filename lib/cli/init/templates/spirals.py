@@ -18,6 +18,8 @@ MINIBATCH = 48
 
 
 class Spirals:
+    """What "workload_factory" of torchbed.json names."""
+
     workload_name = "spirals"
 
     def __init__(self, config):
@@ -26,9 +28,11 @@ class Spirals:
         torch.set_num_threads(1)  # leave the other cores to Node.js and to other programs
 
     def runtime_device(self):
+        """Return where the models are."""
         return "python-torch-cpu"
 
     def capability_probe(self):
+        """Return what this machine can do."""
         return {
             "preferred_backends": ["python-torch-cpu"],
             "work_units_per_second": 100.0,
@@ -50,7 +54,8 @@ class Spirals:
 
     def train_window(self, state, batches):
         """Train on the shards that this peer has leased for the window."""
-        x, y = read_shards(path for batch in batches for path in batch["shard_paths"])  # [N, 2], [N]
+        paths = [path for batch in batches for path in batch["shard_paths"]]
+        x, y = read_shards(paths)  # [N, 2], [N]
         loss_sum = hits = 0.0
         for _ in range(self.config["epochs_per_window"]):
             loss_sum = hits = 0.0
@@ -96,11 +101,12 @@ class Spirals:
         if not sum(weights) > 0:
             return None  # no merge: the best candidate is promoted as it is
         models = [peer["model"]["model"].state_dict() for peer in candidates]
+        mean = {}
+        for name in models[0]:
+            parts = [w * model[name] for w, model in zip(weights, models, strict=True)]
+            mean[name] = sum(parts) / sum(weights)
         merged = self.init_model("cpu")
-        merged["model"].load_state_dict({
-            name: sum(w * model[name] for w, model in zip(weights, models)) / sum(weights)
-            for name in models[0]
-        })
+        merged["model"].load_state_dict(mean)
         return merged
 
     def apply_single_root_ema(self, base, merged, policy):
