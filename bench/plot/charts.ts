@@ -43,38 +43,30 @@ const CALLS: readonly Source[] = [
   { label: 'pythonia', row: 'pythonia-call', median: 'theirs_ms' },
 ]
 
-const LOADS: readonly Source[] = [
-  { label: 'one memcpy into touched memory', row: 'load-memcpy', median: 'memcpy_ms' },
-  {
-    label: 'torchbed, lent memory',
-    row: 'load-memcpy',
-    median: 'load_ms',
-    ours: true,
-    limitOf: 'memcpy_ms',
-  },
-  { label: 'torchbed, file and path hook', row: 'load-files', median: 'file_ms', ours: true },
-  { label: 'node-calls-python', row: 'ncp-load-400', median: 'theirs_ms' },
-  { label: 'pythonia', row: 'pythonia-load-400', median: 'theirs_ms' },
-]
+/** The ways that 400 MB of weights take, from the bare copy to the other bridges. */
+function weights(way: 'load' | 'materialize', copy: string, file: string): readonly Source[] {
+  const ours = true
+  return [
+    { label: copy, row: `${way}-memcpy`, median: 'memcpy_ms' },
+    {
+      label: 'torchbed, lent memory',
+      row: `${way}-memcpy`,
+      median: `${way}_ms`,
+      ours,
+      limitOf: 'memcpy_ms',
+    },
+    { label: file, row: `${way}-files`, median: 'file_ms', ours },
+    { label: 'node-calls-python', row: `ncp-${way}-400`, median: 'theirs_ms' },
+    { label: 'pythonia', row: `pythonia-${way}-400`, median: 'theirs_ms' },
+  ]
+}
 
-const MATERIALIZES: readonly Source[] = [
-  { label: 'one memcpy into fresh memory', row: 'materialize-memcpy', median: 'memcpy_ms' },
-  {
-    label: 'torchbed, lent memory',
-    row: 'materialize-memcpy',
-    median: 'materialize_ms',
-    ours: true,
-    limitOf: 'memcpy_ms',
-  },
-  {
-    label: 'torchbed, path hook and file',
-    row: 'materialize-files',
-    median: 'file_ms',
-    ours: true,
-  },
-  { label: 'node-calls-python', row: 'ncp-materialize-400', median: 'theirs_ms' },
-  { label: 'pythonia', row: 'pythonia-materialize-400', median: 'theirs_ms' },
-]
+const LOADS = weights('load', 'one memcpy into touched memory', 'torchbed, file and path hook')
+const MATERIALIZES = weights(
+  'materialize',
+  'one memcpy into fresh memory',
+  'torchbed, path hook and file',
+)
 
 export function pictures({ machine, rows }: ResultsFile): Pictures {
   const quick = machine.quick ? 'From a --quick run: the numbers mean nothing. ' : ''

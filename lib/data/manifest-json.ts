@@ -3,7 +3,7 @@
  *
  * The codec of lib/schema blocks for a second at 16 384 entries, the default most of a plan. Here V8 parses (25 ms)
  * and the fields are checked in slices. The same files are accepted, but for what makes no difference to a
- * manifest: a key given twice counts as its last value, and `7.0` is the integer 7.
+ * manifest: a key given twice counts as its last value, `7.0` is the integer 7, and `-0` is 0.
  */
 
 import { isWellFormed, type ShardFetchEntry, type ShardFetchManifest } from '../schema/index.js'
@@ -64,7 +64,14 @@ export async function readManifest(
     if (!isText(locator)) throw wrong(`${at}.locator`, TEXT, locator)
     if (!isText(content_hash)) throw wrong(`${at}.content_hash`, TEXT, content_hash)
     if (!isCount(bytes_len, Number.MAX_SAFE_INTEGER)) throw wrong(`${at}.bytes_len`, U64, bytes_len)
-    read.push({ microshard_id, ordinal, locator, content_hash, bytes_len })
+    // `+ 0` makes 0 of -0, which would be written as another number than it was read.
+    read.push({
+      microshard_id,
+      ordinal: ordinal + 0,
+      locator,
+      content_hash,
+      bytes_len: bytes_len + 0,
+    })
   }
   return { dataset_view_id, entries: read }
 }

@@ -51,6 +51,16 @@ describe('the JSON of a fetch manifest', () => {
     )
   })
 
+  it('has no -0: it is read as 0', async () => {
+    const entry =
+      '{"microshard_id":"m","ordinal":-0,"locator":"l","content_hash":"h","bytes_len":-0}'
+    const { entries } = await parse(`{"dataset_view_id":"v","entries":[${entry}]}`)
+    assert.deepEqual(
+      entries.map(({ ordinal, bytes_len }) => [ordinal, bytes_len]),
+      [[0, 0]],
+    )
+  })
+
   it('is accepted and refused as lib/schema does, whatever is in it', () => {
     const odd = fc.oneof(
       fc.constantFrom(null, true, -1, 0.5, 2 ** 32, 2 ** 53, 1e300, '', 'x', 7),

@@ -7,21 +7,13 @@ import torch
 from torch import Tensor, nn
 from torchbed.tensors import tensor_views
 
+from on_cpu import OnCpu
 
-class Exchanging:
+
+class Exchanging(OnCpu):
     def __init__(self, config: Any) -> None:
         self.config = config or {}
         self.kept: list[Tensor] = []
-
-    def runtime_device(self) -> str:
-        return "python-torch-cpu"
-
-    def capability_probe(self) -> dict[str, Any]:
-        return {
-            "preferred_backends": ["cpu"],
-            "work_units_per_second": 1.0,
-            "target_window_seconds": 1,
-        }
 
     def init_model(self, device: str) -> nn.Module:
         return nn.Linear(self.config.get("width", 4), 3)

@@ -7,6 +7,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from on_cpu import OnCpu
+
 
 class Shards(Dataset[tuple[Tensor, Tensor]]):
     """The examples of safetensors shards: images (64,) float32, label () int64."""
@@ -23,17 +25,7 @@ class Shards(Dataset[tuple[Tensor, Tensor]]):
         return self.images[index], self.labels[index]
 
 
-class Loading:
-    def runtime_device(self) -> str:
-        return "python-torch-cpu"
-
-    def capability_probe(self) -> dict[str, Any]:
-        return {
-            "preferred_backends": ["cpu"],
-            "work_units_per_second": 1.0,
-            "target_window_seconds": 1,
-        }
-
+class Loading(OnCpu):
     def init_model(self, device: str) -> nn.Module:
         torch.manual_seed(1)
         return nn.Linear(64, 10)

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from on_cpu import OnCpu
+
 
 def plain(payload: dict[str, Any]) -> dict[str, Any]:
     """Run bytecode, and the standard library's C modules."""
@@ -218,17 +220,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 
 
-class Surrounded:
-    def runtime_device(self) -> str:
-        return "python-torch-cpu"
-
-    def capability_probe(self) -> dict[str, Any]:
-        return {
-            "preferred_backends": ["cpu"],
-            "work_units_per_second": 1.0,
-            "target_window_seconds": 1,
-        }
-
+class Surrounded(OnCpu):
     def init_model(self, device: str) -> dict[str, Any]:
         return {}
 
