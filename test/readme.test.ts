@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { TrainConfig } from '../lib/cli/train/config.js'
 import { TorchProject, type PythonBatchRef, type TorchRuntimeConfig } from '../lib/index.js'
 import { blocksOf, documents, read, root } from './docs/blocks.js'
+import { sourceFiles, targetOf } from './docs/sources.js'
 import { jsonEvents, torchbed } from './support/cli.js'
 import { withTorch } from './support/workloads.js'
 
@@ -71,17 +72,36 @@ describe('the documents', () => {
     })
   }
 
-  it('docs/architecture.md has every file of the bridge, the runtime and the Python package', () => {
+  it('docs/architecture.md has every file of the library, the bridge, the Python package and the scripts', () => {
     const listed = new Set(tableRows('docs/architecture.md').map(([file]) => file))
     const files = [
+      ...filesBelow('lib', /\.ts$/),
       ...filesBelow('native', /\.(cc|hpp)$/),
-      ...filesBelow('lib/runtime', /\.ts$/),
       ...filesBelow('python/torchbed', /\.py$/),
+      ...filesBelow('scripts', /\.mjs$/),
     ]
     assert.deepEqual(
       files.filter((file) => !listed.has(`\`${file}\``)),
       [],
     )
+  })
+
+  it('docs/architecture.md draws the layers in the order in which they import each other', () => {
+    const picture = blocks('docs/architecture.md', 'text')[0]!
+    const layers = [...picture.matchAll(/^lib\/(\w+) /gm)].map(([, name]) => name!)
+    const folders = readdirSync(join(root, 'lib'), { withFileTypes: true })
+    const missing = folders.filter((entry) => entry.isDirectory() && !layers.includes(entry.name))
+    assert.deepEqual(missing, [])
+    const upwards = sourceFiles().flatMap(({ path, imports }) => {
+      const from = layers.indexOf(path.split('/')[1]!)
+      if (!path.startsWith('lib/') || from === -1) return []
+      return [...imports.keys()]
+        .map((specifier) => targetOf(path, specifier) ?? '')
+        .filter((target) => /^lib\/\w+\//.test(target))
+        .filter((target) => layers.indexOf(target.split('/')[1]!) < from)
+        .map((target) => `${path} imports ${target}`)
+    })
+    assert.deepEqual(upwards, [])
   })
 
   it('docs/errors.md has every code that the library has, and no other', () => {
