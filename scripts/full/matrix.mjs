@@ -10,7 +10,7 @@ export async function run({ quick, nodes, cell, times }) {
   for (let i = 0; i < (quick ? 1 : (times ?? 1)); i += 1) {
     const only = cell === null ? null : [cell]
     const result = await runMatrix({ nodes: majors, pythons: null, only })
-    note(textTable(result))
+    if (result.cells.length > 0) note(textTable(result))
     cells += result.cells.length
     for (const { name, problems, output, repeat } of failuresOf(result)) {
       const details = [...problems, output].join('\n')
