@@ -10,14 +10,24 @@ import { step } from '../support/progress.mjs'
 const FOLDER = join(ROOT, 'build', 'cross', 'windows-x64')
 const COMPILER = 'x86_64-w64-mingw32-g++-posix'
 const DLLTOOL = 'x86_64-w64-mingw32-dlltool'
+export const OBJDUMP = 'x86_64-w64-mingw32-objdump'
+
+/** Of the programs that a build takes, those that are not on PATH. */
+export async function missingPrograms() {
+  const missing = []
+  for (const program of [COMPILER, DLLTOOL, OBJDUMP, 'cmake', 'ninja']) {
+    if ((await onPath(program)) === null) missing.push(program)
+  }
+  return missing
+}
 
 /** Build all of them anew; returns their paths. */
 export async function buildWindows() {
-  for (const program of [COMPILER, DLLTOOL, 'cmake', 'ninja']) {
-    if ((await onPath(program)) !== null) continue
+  const missing = await missingPrograms()
+  if (missing.length > 0) {
     throw new Failure(
-      `${program} is not on PATH`,
-      'install it (Debian and Ubuntu: apt-get install g++-mingw-w64-x86-64 cmake ninja-build)',
+      `not on PATH: ${missing.join(', ')}`,
+      'install them (Debian and Ubuntu: apt-get install g++-mingw-w64-x86-64 cmake ninja-build)',
     )
   }
   await rm(FOLDER, { recursive: true, force: true })

@@ -44,6 +44,10 @@ export const PARTS = {
     what: 'the package, installed from its tarball, on every Node.js and Python',
     load: () => import('./matrix.mjs'),
   },
+  cross: {
+    what: 'the native libraries for Windows, compiled and linked',
+    load: () => import('./cross.mjs'),
+  },
   package: {
     what: 'the tarball: loaded on every Node.js, compiled by torchbed build',
     load: () => import('./package.mjs'),
