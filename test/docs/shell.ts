@@ -8,7 +8,7 @@ import { read, root } from './blocks.js'
 /** Programs of the system or of others, which do not come from this repository. */
 const FOREIGN = new Set(
   (
-    'apt-get apk brew cat cd chmod cmp conda cp curl dnf docker env export gdb git head jq kill ls mkdir mv nvm open ' +
+    'apt-get apk awk brew cat cd chmod cmake cmp conda cp curl dnf docker env export gdb git grep head jq kill ls mkdir mv nvm open ' +
     'patch perf pip ps pyenv pwd rm source sudo tar uv which xcode-select'
   ).split(' '),
 )
