@@ -3,7 +3,7 @@
  *
  * docs/building.md says what they run on. The exit code is 1 when they would not run there.
  */
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -59,12 +59,11 @@ function readOptions() {
 async function prebuild({ arch, sysroot }) {
   const { platform } = process
   const prebuildify = createRequire(import.meta.url)('prebuildify')
-  const folder = join(ROOT, 'prebuilds', `${platform}-${arch}`)
+  const tuple = `${platform}-${arch}`
   const libc = isMusl() ? 'musl' : 'glibc'
-  const staging = join(ROOT, 'build', 'prebuild', `${platform}-${arch}`)
+  const staging = join(ROOT, 'build', 'prebuild', tuple)
   await rm(staging, { recursive: true, force: true })
   await mkdir(staging, { recursive: true })
-  await removeOld(folder, platform === 'linux' ? libc : null)
   if (sysroot !== undefined) process.env.TORCHBED_SYSROOT = sysroot
   const shim = join(ROOT, 'scripts', 'prebuild', 'node-gyp.mjs')
   const isCross = platform === 'linux' && arch !== process.arch
@@ -77,18 +76,28 @@ async function prebuild({ arch, sysroot }) {
     strip: true,
     stripBin: isCross ? `${ARCHITECTURES[arch].triplet}-strip` : 'strip',
     nodeGyp: platform === 'win32' ? `"${process.execPath}" "${shim}"` : shim,
-    // A folder of its own: prebuildify moves what is in build/Release.
+    // Folders of its own: prebuildify moves what is in build/Release, and what is refused is not to be packed.
     cwd: staging,
-    out: ROOT,
+    out: staging,
     quiet: false,
   })
+  const built = join(staging, 'prebuilds', tuple)
+  await check(built, arch)
+  const folder = join(ROOT, 'prebuilds', tuple)
+  await mkdir(folder, { recursive: true })
+  await removeOld(folder, platform === 'linux' ? libc : null)
+  for (const name of await readdir(built)) await rename(join(built, name), join(folder, name))
+}
+
+/** Says of each library how large it is and what it needs. */
+async function check(folder, arch) {
   const faults = []
   for (const name of (await readdir(folder)).sort()) {
     const path = join(folder, name)
     const kilobytes = ((await stat(path)).size / 1000).toFixed(0)
     const isChecked = name.includes('.glibc.')
     const needs = isChecked ? `, needs glibc ${await glibcOf(path)}` : ''
-    note(`prebuilds/${platform}-${arch}/${name}: ${kilobytes} kB${needs}`)
+    note(`prebuilds/${process.platform}-${arch}/${name}: ${kilobytes} kB${needs}`)
     if (isChecked) faults.push(...(await baselineFaults(path, arch)))
   }
   if (faults.length > 0) {

@@ -1,8 +1,9 @@
 /**
  * The package from its tarball: `npm run test:full -- --only package`.
  *
- * Installs it as a user does, without scripts, and loads it by `require()` and `import` on each Node.js; compiles it
- * by `torchbed build` without its prebuilt libraries, and trains one window with what was compiled.
+ * Builds its libraries, which fails when they need a newer system than they may. Installs it as a user does, without
+ * scripts, and loads it by `require()` and `import` on each Node.js; compiles it by `torchbed build` without its
+ * prebuilt libraries, and trains one window with what was compiled.
  */
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -26,14 +27,15 @@ const IMPORT = REQUIRE.replace(/= require\((.*)\)/, '= await import($1)')
 export async function runPackage(options) {
   const folder = await mkdtemp(join(tmpdir(), 'torchbed-package-'))
   try {
-    await install(folder)
     const cells = [
+      { name: 'package/prebuild', test: prebuild },
+      { name: 'package/install', test: () => install(folder) },
       ...options.nodes.map((node) => ({
         name: `package/load/${node.major}`,
         test: () => load(folder, node),
       })),
       { name: 'package/build', test: () => build(folder) },
-    ].filter(({ name }) => isAsked(name, options.cell))
+    ].filter(({ name }) => name === 'package/install' || isAsked(name, options.cell))
     const failures = []
     for (const { name, test } of cells) {
       const details = await test()
@@ -49,6 +51,13 @@ export async function runPackage(options) {
 
 export { runPackage as run }
 
+/** The libraries of the package run on old systems: the command fails when they would not. */
+async function prebuild() {
+  const script = join(ROOT, 'scripts', 'prebuild.mjs')
+  const { ok, ending, output } = await run(process.execPath, [script])
+  return ok ? null : `npm run prebuild: ${ending}\n${lastLines(output, 40)}`
+}
+
 /** An empty project with the package in it. */
 async function install(folder) {
   const packed = join(folder, 'packed')
@@ -63,6 +72,7 @@ async function install(folder) {
   for (const name of ['train.mjs', 'line_plain.py']) {
     await copyFile(join(PROJECT, name), join(folder, name))
   }
+  return null
 }
 
 async function load(folder, { path }) {
