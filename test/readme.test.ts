@@ -72,6 +72,15 @@ describe('the documents', () => {
     })
   }
 
+  it('README.md lists every document', () => {
+    const listed = read('README.md').split('## Documents')[1]!
+    const shown = documents.filter((document) => !/^(README\.md|examples\/.+\/)/.test(document))
+    assert.deepEqual(
+      shown.filter((document) => !listed.includes(`](${document})`)),
+      [],
+    )
+  })
+
   it('docs/architecture.md has every file of the library, the bridge, the Python package and the scripts', () => {
     const listed = new Set(tableRows('docs/architecture.md').map(([file]) => file))
     const files = [
