@@ -19,7 +19,8 @@ const AT_ONCE = 2
 
 const npmTool = (path) => [process.execPath, join(ROOT, 'node_modules', ...path.split('/'))]
 const cppFiles = await filesBelow(['native'], (path) => /\.(cc|hpp)$/.test(path))
-const sourceFiles = cppFiles.filter((path) => path.endsWith('.cc') && !path.endsWith('_windows.cc'))
+// Of this system: the compiler has no command for the others'.
+const sourceFiles = cppFiles.filter((path) => /(?<!_windows|_none)\.cc$/.test(path))
 const compileCommands = join(ROOT, 'build', 'compile_commands.json')
 const pythonFolders = await foldersWithPython()
 const record = await readJson(VENV_RECORD)
