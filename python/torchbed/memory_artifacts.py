@@ -1,7 +1,8 @@
 """Artifacts in lent memory: written and read in place, without a file.
 
 The hooks `model_tensors` and `load_model_tensors` come first, then the spec's bytes hooks. A
-workload that has path hooks alone is served through files, by the host.
+workload that has path hooks alone is served through files, by the host. Where the host wants a
+file, the path hooks come first, then these.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,14 +63,29 @@ class PlannedArtifact:
 def plan_artifact(find: Find, hook: Hook, state: object) -> PlannedArtifact:
     """Lay out the artifact of a state. Values are read when it is written."""
     if find("model_tensors") is None:
-        data = hook("materialize_model_artifact", state)
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise wrong("materialize_model_artifact", "bytes", data)
+        data = _bytes_of(hook, state)
         return PlannedArtifact(len(memoryview(data).cast("B")), lambda memory: _copy(data, memory))
     tensors = hook("model_tensors", state)
     if not isinstance(tensors, Mapping):
         raise wrong("model_tensors", "a mapping of names to tensors", quoted(tensors))
     return _plan_tensors(tensors)
+
+
+def artifact_bytes(find: Find, hook: Hook, state: object) -> bytes | bytearray | memoryview:
+    """Return the artifact of a state, for a host that wants a file."""
+    if find("model_tensors") is None:
+        return _bytes_of(hook, state)
+    planned = plan_artifact(find, hook, state)
+    memory = bytearray(planned.total_bytes)
+    guarded("ERR_HOOK_RAISED", lambda: planned.write(memory))
+    return memory
+
+
+def _bytes_of(hook: Hook, state: object) -> bytes | bytearray | memoryview:
+    data = hook("materialize_model_artifact", state)
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise wrong("materialize_model_artifact", "bytes", data)
+    return data
 
 
 def _plan_tensors(tensors: "Mapping[str, torch.Tensor]") -> PlannedArtifact:

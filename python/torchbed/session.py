@@ -9,7 +9,13 @@ from typing import Any, ClassVar
 
 from .artifact_files import read_artifact, write_artifact
 from .failures import CallFailed, failure_of, guarded, quoted, refused
-from .memory_artifacts import PlannedArtifact, artifact_ways, load_from_memory, plan_artifact
+from .memory_artifacts import (
+    PlannedArtifact,
+    artifact_bytes,
+    artifact_ways,
+    load_from_memory,
+    plan_artifact,
+)
 from .metrics import plain_metrics
 from .params import Params
 from .returned import plain_capability, plain_device, plain_patch_outcome, wrong
@@ -128,9 +134,10 @@ class Session:
         if self._find("load_model_artifact_path") is not None:
             replacement = self._hook("load_model_artifact_path", state, path)
         else:
-            self._require_one("load_model_artifact_path", "load_model_artifact")
+            if self._find("load_model_tensors") is None:
+                self._require_one("load_model_artifact_path", "load_model_artifact")
             data = guarded("ERR_HOOK_RAISED", lambda: read_artifact(path))
-            replacement = self._hook("load_model_artifact", state, data)
+            replacement = load_from_memory(self._find, self._hook, state, data)
         self._replace(params.text("model_id"), replacement)
         return _OK
 
@@ -140,10 +147,9 @@ class Session:
         if self._find("materialize_model_artifact_path") is not None:
             self._hook("materialize_model_artifact_path", state, path)
             return _OK
-        self._require_one("materialize_model_artifact_path", "materialize_model_artifact")
-        data = self._hook("materialize_model_artifact", state)
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise wrong("materialize_model_artifact", "bytes", data)
+        if self._find("model_tensors") is None:
+            self._require_one("materialize_model_artifact_path", "materialize_model_artifact")
+        data = artifact_bytes(self._find, self._hook, state)
         guarded("ERR_HOOK_RAISED", lambda: write_artifact(path, data))
         return _OK
 

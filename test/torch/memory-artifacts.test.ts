@@ -1,6 +1,6 @@
 /** Artifacts and shards that go through lent memory instead of files. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -10,20 +10,28 @@ import {
   LentBuffer,
   TorchProject,
   type MemoryBatch,
+  type TorchProjectOptions,
 } from '../../lib/index.js'
 import { parseSafetensorsHeader } from '../../lib/safetensors/index.js'
 import { shard } from '../support/shards.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 
-const open = (workload_config: object, factory = 'exchanging:create_workload') =>
-  TorchProject.open({
-    runtime: {
-      workload_factory: factory,
-      module_search_roots: [workloadRoot],
-      workload_config: { ...workload_config },
+const open = (
+  workload_config: object,
+  factory = 'exchanging:create_workload',
+  options: TorchProjectOptions = {},
+) =>
+  TorchProject.open(
+    {
+      runtime: {
+        workload_factory: factory,
+        module_search_roots: [workloadRoot],
+        workload_config: { ...workload_config },
+      },
+      model_schema_hash: 'linear',
     },
-    model_schema_hash: 'linear',
-  })
+    options,
+  )
 
 const artifact = { kind: 'FullHead', head_id: 'head-1' } as const
 
@@ -61,6 +69,22 @@ describe('artifacts in memory', () => {
         (await project.evaluate(handle, 'Test')).metrics.checksum
       assert.equal(await checksum(other), await checksum(model))
     })
+
+    for (const isolation of ['none', 'process'] as const) {
+      it(`go to a file and back, too (isolation: ${isolation})`, async () => {
+        await using project = await open({ width: 50 }, undefined, { isolation })
+        await using model = await project.initModel()
+        await using other = await project.initModel()
+        const path = join(folder, 'model.safetensors')
+        await project.materializeModelArtifactFile(model, path)
+        await project.loadModelArtifactFile(other, path)
+        const bytes = await readFile(path)
+        assert.equal(parseSafetensorsHeader(bytes, bytes.byteLength).tensors.length, 2)
+        const descriptor = await project.materializeModelArtifact(other, artifact, store)
+        assert.deepEqual(Buffer.from(await store.materializeArtifactBytes(descriptor)), bytes)
+        await project.loadModelArtifact(model, descriptor, store)
+      })
+    }
 
     it('are several at once', async () => {
       await using project = await open({})
