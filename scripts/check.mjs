@@ -109,7 +109,8 @@ async function runOne({ name, command: [program, ...args], cwd = ROOT, skip = nu
 }
 
 function ruff(...args) {
-  return [venvProgram('ruff'), ...args, ...pythonFolders, join(ROOT, 'test', 'workloads')]
+  const alone = ['lib', 'scripts', 'test'].map((folder) => join(ROOT, folder))
+  return [venvProgram('ruff'), ...args, ...pythonFolders, ...alone]
 }
 
 async function foldersWithPython() {

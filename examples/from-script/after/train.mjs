@@ -3,7 +3,6 @@
  *
  *     node train.mjs --epochs 10 --out digits.safetensors
  */
-import console from 'node:console'
 import { dirname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
