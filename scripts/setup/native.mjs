@@ -1,4 +1,4 @@
-/** build/Release/torchbed.node and torchbed_bridge.so, compiled by cmake-js. */
+/** build/Release/torchbed.node and the libraries beside it, compiled by cmake-js. */
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -13,9 +13,11 @@ import { changeTime, digest, filesBelow, readStamp, writeStamp } from '../suppor
 import { loadFindPython } from './python.mjs'
 import { ending, runLogged } from './run-logged.mjs'
 
-const PRODUCTS = ['torchbed.node', 'torchbed_bridge.so'].map((name) =>
-  join(ROOT, 'build', 'Release', name),
-)
+const LIBRARIES =
+  process.platform === 'win32'
+    ? ['torchbed_bridge.dll', 'torchbed_exit.dll']
+    : ['torchbed_bridge.so']
+const PRODUCTS = ['torchbed.node', ...LIBRARIES].map((name) => join(ROOT, 'build', 'Release', name))
 const TOOLS = ['cmake-js', 'node-addon-api', 'node-api-headers']
 
 /**
