@@ -164,6 +164,7 @@ void Interpreter::await_idle(std::chrono::milliseconds limit) {
     const auto next = std::chrono::steady_clock::now() + kCancelInterval;
     rest_.wait_until(lock, std::min(deadline, next), is_idle);
   }
+  if (running_ != nullptr) running_->is_given_up = true;
 }
 
 bool Interpreter::shut_down(std::chrono::milliseconds grace) {
@@ -175,6 +176,7 @@ bool Interpreter::shut_down(std::chrono::milliseconds grace) {
   work_.notify_all();
   while (!parked_ && std::chrono::steady_clock::now() < deadline) {
     if (running_ != nullptr) {
+      if (running_->is_given_up) break;
       running_->cancel_requested = true;
       lock.unlock();
       raise_cancelled();

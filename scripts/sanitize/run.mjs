@@ -68,7 +68,7 @@ async function build({ flags, folder, title }) {
 function environment({ options }, library, folder, log) {
   const env = { LD_PRELOAD: library, TORCHBED_PREBUILD: folder, TORCHBED_PYTHON: VENV_PYTHON }
   for (const [variable, value] of Object.entries(options)) {
-    env[variable] = variable.endsWith('_OPTIONS') ? `${value}:log_path=${log}` : value
+    env[variable] = variable.endsWith('_OPTIONS') ? `${value}:log_path='${log}'` : value
   }
   return env
 }

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
 
 import { chunkingScheme, FsArtifactStore } from '../../lib/checkpoint/index.js'
 import { removeFolder, runElsewhere, SERVE_HEAD, temporaryFolder } from './support.js'
@@ -59,10 +60,14 @@ describe('a large artifact', () => {
     const file = await open(source, 'w')
     for (let index = 0; index < 64; index++) await file.write(Buffer.alloc(MIB, index))
     await file.close()
-    // Hashing the whole 64 MiB twice takes some 150 ms here, one chunk of 8 MiB some 20 ms. The best of three,
-    // because the machine may be busy.
+    // Hashing the whole 64 MiB twice takes some 150 ms here, one chunk of 8 MiB some 20 ms. The best of three, on
+    // top of what an idle loop waits, because the machine may be busy.
     const delays: number[] = []
     while (delays.length < 3 && !delays.some((p99) => p99 < 20)) {
+      const idle = monitorEventLoopDelay({ resolution: 1 })
+      idle.enable()
+      await setTimeout(300)
+      idle.disable()
       const store = new FsArtifactStore(join(folder, `store-${delays.length}`))
       const delay = monitorEventLoopDelay({ resolution: 1 })
       delay.enable()
@@ -70,7 +75,7 @@ describe('a large artifact', () => {
       const bytes = await store.materializeArtifactBytes(artifact)
       delay.disable()
       assert.equal(bytes.byteLength, (await stat(source)).size)
-      delays.push(delay.percentile(99) / 1e6)
+      delays.push((delay.percentile(99) - idle.percentile(99)) / 1e6)
     }
     const best = Math.min(...delays)
     assert(best < 20, `the event loop was kept waiting for ${best.toFixed(1)} ms at best`)

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findPython } from '../../lib/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
+import { shellWord } from '../../lib/runtime/python/installing.js'
 import { jsonEvents, torchbed } from '../support/cli.js'
 import { withTorch } from '../support/workloads.js'
 
@@ -146,7 +147,7 @@ describe('torchbed train on a first project', () => {
     assert.equal(end.code, 1)
     assert.equal(end.stdout, '')
     assert.match(end.stderr, /ERR_TORCH_MISSING: /)
-    assert.ok(end.stderr.includes(`${executable} -m pip install torch`), end.stderr)
+    assert.ok(end.stderr.includes(`${shellWord(executable)} -m pip install torch`), end.stderr)
   })
 
   it('ends with the words of a prepare script that fails, and trains nothing', async () => {
