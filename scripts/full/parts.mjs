@@ -52,7 +52,17 @@ export const PARTS = {
     what: 'the tarball: loaded on every Node.js, compiled by torchbed build',
     load: () => import('./package.mjs'),
   },
+  doctor: {
+    what: 'every installation that `torchbed doctor` finds fault with, made for real',
+    load: async () => ({ run: (await suite())('doctor', 'cli', /^doctor/) }),
+  },
+  docs: {
+    what: 'every block of the README and the guides, run',
+    load: async () => ({ run: (await suite())('docs', 'docs', /./) }),
+  },
 }
+
+const suite = async () => (await import('./suites.mjs')).suites
 
 /** Whether a cell is among those that `--cell` asks for. */
 export function isAsked(name, cell) {
