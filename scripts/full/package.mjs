@@ -27,15 +27,21 @@ const IMPORT = REQUIRE.replace(/= require\((.*)\)/, '= await import($1)')
 export async function runPackage(options) {
   const folder = await mkdtemp(join(tmpdir(), 'torchbed-package-'))
   try {
-    const cells = [
+    const all = [
       { name: 'package/prebuild', test: prebuild },
       { name: 'package/install', test: () => install(folder) },
       ...options.nodes.map((node) => ({
         name: `package/load/${node.major}`,
         test: () => load(folder, node),
+        needsInstall: true,
       })),
-      { name: 'package/build', test: () => build(folder) },
-    ].filter(({ name }) => name === 'package/install' || isAsked(name, options.cell))
+      { name: 'package/build', test: () => build(folder), needsInstall: true },
+    ]
+    const asked = all.filter(({ name }) => isAsked(name, options.cell))
+    const needsInstall = asked.some((cell) => cell.needsInstall)
+    const cells = all.filter(
+      (cell) => asked.includes(cell) || (needsInstall && cell.name === 'package/install'),
+    )
     const failures = []
     for (const { name, test } of cells) {
       const details = await test()
