@@ -4,7 +4,7 @@ import { CELLS, lineOf, problemsOf, WINDOWS } from '../../dist/test/full/abort-c
 import { withDigits } from '../../dist/test/full/abort-data.js'
 import { runAborts } from '../../dist/test/full/abort-run.js'
 import { note } from '../support/progress.mjs'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 
 /** Share of the windows in a quick run. */
 const CUT = 0.1

@@ -6,7 +6,7 @@
 import { runCrash } from '../../dist/test/full/crash-run.js'
 import { atOnce } from '../support/at-once.mjs'
 import { note } from '../support/progress.mjs'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 
 /** Runs of each target, on the running Node.js and on each of the others. */
 const RUNS = { own: 200, other: 20, quick: 20 }

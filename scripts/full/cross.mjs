@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { buildWindows, missingPrograms, OBJDUMP } from '../cross/windows.mjs'
 import { run as runProgram } from '../support/process.mjs'
 import { note } from '../support/progress.mjs'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 
 const CELL = 'cross/windows-x64'
 

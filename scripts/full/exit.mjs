@@ -4,7 +4,7 @@ import { ALL_CELLS, cellName, STATES } from '../../dist/test/full/exit-cells.js'
 import { runCell } from '../../dist/test/full/exit-cell.js'
 import { atOnce } from '../support/at-once.mjs'
 import { note } from '../support/progress.mjs'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 
 /** Processes at one time: more would take each other's time, which is measured. */
 const AT_ONCE = 2

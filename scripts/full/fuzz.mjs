@@ -8,7 +8,7 @@ import { atOnce } from '../support/at-once.mjs'
 import { ROOT, VENV_PYTHON } from '../support/paths.mjs'
 import { lastLines, run as runProgram } from '../support/process.mjs'
 import { note } from '../support/progress.mjs'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 
 /** Processes at one time; the slowest cells stand first. */
 const AT_ONCE = 2

@@ -9,7 +9,7 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 import { Failure } from '../support/failure.mjs'
 import { ROOT, VENV_PYTHON } from '../support/paths.mjs'
 import { lastLines, run } from '../support/process.mjs'

@@ -4,7 +4,7 @@
  * A part exports `run(options)`. It is given
  * - `quick`: whether a short run is asked for
  * - `nodes`: `[{ major, path, isOwn }]`, the Node.js versions to run on; `isOwn` is the one that runs this
- * - `cell`: null, or a name with `*` for any run of characters: only such cells are run (`isAsked` tells)
+ * - `cell`: null, or a name with `*` for any run of characters: only such cells are run (asked.mjs tells)
  * - `times`: null, or how often each cell is run
  * - `delay`: null, or a number in milliseconds that a part may understand
  *
@@ -63,10 +63,3 @@ export const PARTS = {
 }
 
 const suite = async () => (await import('./suites.mjs')).suites
-
-/** Whether a cell is among those that `--cell` asks for. */
-export function isAsked(name, cell) {
-  if (cell === null) return true
-  const pattern = cell.split('*').map((text) => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${pattern.join('.*')}$`).test(name)
-}

@@ -6,7 +6,7 @@
 import { sanitize } from '../sanitize/run.mjs'
 import { SANITIZERS } from '../sanitize/sanitizers.mjs'
 import { note } from '../support/progress.mjs'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 
 /** Files of each sanitizer in a quick run. */
 const QUICK_FILES = 2

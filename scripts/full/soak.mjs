@@ -2,7 +2,7 @@
 import { ITEMS, lineOf, problemsOf } from '../../dist/test/full/soak-items.js'
 import { runItem } from '../../dist/test/full/soak-item.js'
 import { note } from '../support/progress.mjs'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 
 /** Share of the repetitions in a quick run, and on another Node.js than the running one. */
 const CUT = 0.1

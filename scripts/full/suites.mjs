@@ -6,7 +6,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 import { ROOT, VENV_PYTHON } from '../support/paths.mjs'
 import { lastLines, run } from '../support/process.mjs'
 import { note } from '../support/progress.mjs'

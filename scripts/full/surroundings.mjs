@@ -4,7 +4,7 @@ import { runCell } from '../../dist/test/full/surround-cell.js'
 import { CELLS } from '../../dist/test/full/surround-cells.js'
 import { note } from '../support/progress.mjs'
 import { resolveEsbuild } from './esbuild.mjs'
-import { isAsked } from './parts.mjs'
+import { isAsked } from './asked.mjs'
 
 export async function run({ nodes, cell: asked, times }) {
   const withTorch = process.env.TORCHBED_WITHOUT_TORCH !== '1'

@@ -1,6 +1,6 @@
 /** Holds a prebuild to the oldest systems that it is to run on. */
 import { basename } from 'node:path'
-import { ARCHITECTURES } from './targets.mjs'
+import { ARCHITECTURES } from './architectures.mjs'
 import { readElf } from './elf.mjs'
 
 /** The oldest glibc: that of Node.js 20's own builds and of torch's wheels (manylinux_2_28). */

@@ -17,7 +17,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { unpackDebian } from './debian.mjs'
-import { ARCHITECTURES } from './targets.mjs'
+import { ARCHITECTURES } from './architectures.mjs'
 import { ROOT } from '../support/paths.mjs'
 import { step } from '../support/progress.mjs'
 
