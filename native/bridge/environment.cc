@@ -138,6 +138,10 @@ void Environment::settle(Job& job) {
   } catch (const ConversionError& error) {
     const Failure refused{"ERR_VALUE", error.message, "", "", error.path};
     job.deferred->Reject(failure_object(env_, refused));
+  } catch (const Napi::Error& error) {
+    // As a Map with too many entries throws. In a worker that is being terminated, this does too.
+    const Failure refused{"ERR_VALUE", "JavaScript refuses it: " + error.Message(), "", "", ""};
+    job.deferred->Reject(failure_object(env_, refused));
   }
 }
 
@@ -278,8 +282,13 @@ Napi::Array Environment::progress_array(const std::map<uint64_t, Value>& progres
   const Napi::Array array = Napi::Array::New(env_);
   uint32_t index = 0;
   for (const auto& [job, content] : progress) {
-    array.Set(index++, Napi::Number::New(env_, static_cast<double>(job)));
-    array.Set(index++, Napi::Value(env_, to_javascript(env_, map_, content)));
+    try {
+      const Napi::Value value(env_, to_javascript(env_, map_, content));
+      array.Set(index++, Napi::Number::New(env_, static_cast<double>(job)));
+      array.Set(index++, value);
+    } catch (const ConversionError&) {  // NOLINT(bugprone-empty-catch)
+      // Beyond what JavaScript holds, such as an int of 128 MiB; the hook that told it has gone on.
+    }
   }
   return array;
 }

@@ -1,7 +1,6 @@
 // Starting the interpreter and calling torchbed.host.
 #include "host.hpp"
 
-#include "../platform/environment_variables.hpp"
 #include "claim.hpp"
 #include "own_libraries.hpp"
 #include "place.hpp"
@@ -60,9 +59,6 @@ std::optional<Failure> Host::start(const StartOptions& options) {
                    "copy of torchbed or another package that embeds Python",
                    "", "", ""};
   }
-  // A PYTHONHOME made for another Python would end the process during initialisation; the
-  // executable alone says where its library is.
-  remove_environment_variable("PYTHONHOME");
   wchar_t* program = program_name(options.executable);
   if (program == nullptr) {
     return Failure{"ERR_PYTHON_START", "Cannot decode the path " + options.executable, "", "", ""};
@@ -74,6 +70,13 @@ std::optional<Failure> Host::start(const StartOptions& options) {
 #pragma GCC diagnostic pop
   // 0: no signal handlers. SIGINT belongs to Node.
   Py_InitializeEx(0);
+  std::optional<Failure> failure = import_package(options);
+  // This thread ends without it, and static destructors of what was imported may wait for the GIL.
+  if (failure) PyEval_SaveThread();
+  return failure;
+}
+
+std::optional<Failure> Host::import_package(const StartOptions& options) {
   const std::string running = Py_GetVersion();
   if (running.compare(0, options.version.size(), options.version) != 0) {
     return Failure{
@@ -81,10 +84,6 @@ std::optional<Failure> Host::start(const StartOptions& options) {
         "Cannot use Python " + options.version + ": its shared library is Python " + running, "",
         "", ""};
   }
-  return import_package(options);
-}
-
-std::optional<Failure> Host::import_package(const StartOptions& options) {
   import_with_own_libraries();
   PyObject* path = PySys_GetObject("path");  // borrowed
   const PyRef root = PyRef::take(PyUnicode_DecodeFSDefault(options.python_root.c_str()));

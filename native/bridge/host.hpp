@@ -26,7 +26,7 @@ struct StartOptions {
 class Host {
  public:
   /// Initialises Python on this thread, which becomes Python's main thread, and imports
-  /// torchbed.host. The GIL is held afterwards. A failure is final for the process.
+  /// torchbed.host. The GIL is held afterwards, unless it failed: that is final for the process.
   std::optional<Failure> start(const StartOptions& options);
 
   /// Calls torchbed.host.dispatch. Consumes the job's params.

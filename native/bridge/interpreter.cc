@@ -45,6 +45,9 @@ void Interpreter::start(StartOptions options, std::unique_ptr<Job> job) {
     // Here, where process.env is written too, rather than on the new thread: setenv is not safe
     // against a getenv on another one.
     for (const auto& [name, value] : options.env) set_environment_variable(name, value);
+    // A PYTHONHOME made for another Python would end the process during initialisation; the
+    // executable alone says where its library is.
+    remove_environment_variable("PYTHONHOME");
     if (!start_detached_thread(kStackBytes,
                                [this, options = std::move(options)] { run(options); })) {
       state_ = State::kFailed;
@@ -310,13 +313,15 @@ void Interpreter::run(const StartOptions& options) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (stopping_) break;
-      if (!queue_.empty()) {
+      if (!releases_.empty()) {
+        // With no job running: a cancel would else end what dropping a model runs, and not the job.
+        releases.swap(releases_);
+      } else if (!queue_.empty()) {
         job = std::move(queue_.front());
         queue_.pop_front();
         running_ = job.get();
         running_since_ = std::chrono::steady_clock::now();
       }
-      releases.swap(releases_);
       has_work_.store(has_work(), std::memory_order_relaxed);
     }
     if (!releases.empty()) host_.release(releases);
@@ -384,6 +389,8 @@ std::size_t Interpreter::loans_kept(const Job& job) {
 }
 
 void Interpreter::finish(std::unique_ptr<Job> job) {
+  // Of a job that never ran: whoever awaits it finds its buffers given back.
+  job->params = {};
   const std::shared_ptr<Environment> owner = std::exchange(job->owner, nullptr);
   owner->deliver(std::move(job));
 }

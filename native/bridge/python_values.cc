@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <set>
 #include <string>
 
@@ -96,8 +97,18 @@ class FromPython {
           "a memoryview that is released or not contiguous cannot be passed to JavaScript", place);
     }
     Bytes result;
-    result.data.assign(static_cast<const char*>(view.buf), static_cast<std::size_t>(view.len));
+    bool fits = true;
+    try {
+      result.data.assign(static_cast<const char*>(view.buf), static_cast<std::size_t>(view.len));
+    } catch (const std::exception&) {
+      fits = false;
+    }
+    const std::string size = std::to_string(view.len);
     PyBuffer_Release(&view);
+    if (!fits) {
+      throw ConversionError(
+          size + " bytes do not fit into memory and cannot be passed to JavaScript", place);
+    }
     return Value(std::move(result));
   }
 

@@ -16,6 +16,7 @@ using BridgeInit = napi_value (*)(napi_env, napi_value);
 /// What this process has opened. Guarded by `mutex`: environments on several threads may load at once.
 struct Opened {
   std::mutex mutex;
+  /// Empty before one is open. It stays so, whether the bridge can be opened or not.
   std::string libpython;
   BridgeInit init = nullptr;
 };
@@ -26,8 +27,7 @@ Opened& opened() {
   return *instance;
 }
 
-BridgeInit open_bridge(const std::string& libpython, const std::string& bridge) {
-  torchbed::open_python(libpython);
+BridgeInit open_bridge(const std::string& bridge) {
   void* symbol = torchbed::find_symbol(torchbed::open_library(bridge, torchbed::Scope::kLocal),
                                        "torchbed_bridge_init");
   if (symbol == nullptr) throw torchbed::LibraryError(bridge + " is not a torchbed bridge");
@@ -44,15 +44,15 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   BridgeInit init = nullptr;
   {
     const std::lock_guard<std::mutex> lock(state.mutex);
-    if (state.init == nullptr) {
-      try {
-        state.init = open_bridge(libpython, bridge);
-      } catch (const torchbed::LibraryError& error) {
-        throw Napi::Error::New(env, error.what());
-      }
-      state.libpython = libpython;
-    } else if (state.libpython != libpython) {
+    if (!state.libpython.empty() && state.libpython != libpython) {
       throw Napi::Error::New(env, "this process already runs " + state.libpython);
+    }
+    try {
+      if (state.libpython.empty()) torchbed::open_python(libpython);
+      state.libpython = libpython;
+      if (state.init == nullptr) state.init = open_bridge(bridge);
+    } catch (const torchbed::LibraryError& error) {
+      throw Napi::Error::New(env, error.what());
     }
     init = state.init;
   }
@@ -60,11 +60,11 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   return {env, init(env, exports)};
 }
 
-/// loaded(): the path of the libpython that this process runs, or null. JS thread of any environment.
+/// loaded(): the path of the libpython that this process has opened, or null. JS thread of any environment.
 Napi::Value loaded(const Napi::CallbackInfo& info) {
   Opened& state = opened();
   const std::lock_guard<std::mutex> lock(state.mutex);
-  if (state.init == nullptr) return info.Env().Null();
+  if (state.libpython.empty()) return info.Env().Null();
   return Napi::String::New(info.Env(), state.libpython);
 }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { EmbeddedRuntime, SubprocessRuntime } from '../../lib/index.js'
+import { setTimeout as delay } from 'node:timers/promises'
+import { AbortError, EmbeddedRuntime, SubprocessRuntime, type Progress } from '../../lib/index.js'
 import { describeControl } from './shared/control-suite.js'
-import { plain } from './shared/runtime-suite.js'
+import { doing, workloadRoot } from '../support/workloads.js'
+import { failure, plain } from './shared/runtime-suite.js'
 
 describeControl('EmbeddedRuntime', () => EmbeddedRuntime.start())
 describeControl('SubprocessRuntime', () => SubprocessRuntime.start())
@@ -17,5 +19,47 @@ describe('the count of models', () => {
     assert.equal(runtime.stats().models, before + 2)
     await session.close()
     assert.equal(runtime.stats().models, before)
+  })
+})
+
+describe('a cancel', () => {
+  it('ends its call also when it comes while a model is dropped before that', async () => {
+    await using runtime = await EmbeddedRuntime.start()
+    const session = await runtime.openWorkload(plain)
+    for (let i = 0; i < 2; i++) await session.call('init_model', { device: 'cpu' })
+    const lingering = 'type("Lingering", (), {"__del__": lambda self: time.sleep(0.2)})()'
+    await session.call('train_window', {
+      model_id: 'm2',
+      batches: [{ payload: { do: `state["lingering"] = ${lingering}` } }],
+    })
+    const first = session.call('train_window', doing('time.sleep(0.05)'))
+    session.releaseModel('m2')
+    const abort = new AbortController()
+    const ticks = 'for _ in range(400): time.sleep(0.005)'
+    const second = failure(session.call('train_window', doing(ticks), { signal: abort.signal }))
+    await first
+    await delay(50)
+    const began = performance.now()
+    abort.abort()
+    assert.ok((await second) instanceof AbortError)
+    const took = performance.now() - began
+    assert.ok(took < 1000, `${took} ms`)
+  })
+})
+
+describe('progress that JavaScript cannot hold', () => {
+  it('is left out, and the call goes on', async () => {
+    await using runtime = await EmbeddedRuntime.start()
+    const session = await runtime.openWorkload({
+      factory: 'value_probe:create_workload',
+      moduleSearchRoots: [workloadRoot],
+    })
+    const seen: Progress[] = []
+    // Two NaN are two keys of a dict and one of a Map.
+    const tell =
+      '__import__("_torchbed_bridge").progress(1, None, {float("nan"): 1, float("nan"): 2})'
+    const params = { expression: `[${tell}, sleep(0.1), 7][-1]`, value: null }
+    const answer = await session.call('probe', params, { onProgress: (told) => seen.push(told) })
+    assert.deepEqual([answer, seen], [7n, []])
   })
 })

@@ -1,12 +1,12 @@
 /** Places and environments that Python must start in all the same. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findPython } from '../../lib/index.js'
-import { workloadRoot } from '../support/workloads.js'
+import { withTorch, workloadRoot } from '../support/workloads.js'
 
 const run = promisify(execFile)
 const library = import.meta.resolve('../../lib/index.js')
@@ -59,5 +59,32 @@ describe('a Python that starts', () => {
   it('ignores the PYTHONHOME of another Python', async () => {
     const facts = await started({ PYTHONHOME: '/nowhere' })
     assert.equal(facts.prefix, join(folder, 'venv'))
+  })
+})
+
+describe('a Python that does not start', () => {
+  it('lets the process end, although torch is loaded already', async function () {
+    if (!withTorch) return this.skip()
+    const folder = await mkdtemp(join(tmpdir(), 'torchbed-site-'))
+    try {
+      const site = `
+import sys, types
+import torch
+(torch.ones(2, requires_grad=True) ** 2).sum().backward()
+sys.modules['torchbed'] = types.ModuleType('torchbed')`
+      await writeFile(join(folder, 'sitecustomize.py'), site)
+      const code = `
+        import { EmbeddedRuntime } from ${JSON.stringify(library)}
+        const env = { PYTHONPATH: ${JSON.stringify(folder)} }
+        await EmbeddedRuntime.start({ env }).catch(({ code }) => console.log(code))`
+      const args = ['--input-type=module', '--eval', code]
+      const { stdout } = await run(process.execPath, args, {
+        timeout: 30_000,
+        killSignal: 'SIGKILL',
+      })
+      assert.equal(stdout, 'ERR_PYTHON_START\n')
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 })

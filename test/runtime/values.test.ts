@@ -290,6 +290,29 @@ describe('Python to JavaScript', () => {
     assert.match((await refusal(probe(nest))).message, /deeper than 128 levels/)
   })
 
+  it('refuses bytes that do not fit into memory, and the process lives', async () => {
+    const view = 'memoryview((__import__("ctypes").c_char * (1 << 61)).from_address(4096))'
+    assert.match(
+      (await refusal(probe(view))).message,
+      /: 2305843009213693952 bytes do not fit into/,
+    )
+  })
+
+  it('refuses what JavaScript itself throws for, and later calls are answered', async () => {
+    const own = Object.getOwnPropertyDescriptor(Map.prototype, 'set') ?? {}
+    try {
+      const answer = probe('{1: 2}')
+      Map.prototype.set = () => {
+        throw new RangeError('Map maximum size exceeded')
+      }
+      const error = await refusal(answer)
+      assert.match(error.message, /JavaScript refuses it: Map maximum size exceeded/)
+    } finally {
+      Object.defineProperty(Map.prototype, 'set', own)
+    }
+    assert.deepEqual(await probe('{1: 2}'), new Map([[1n, 2n]]))
+  })
+
   describe('numpy scalars', () => {
     const scalars: [string, PyValue][] = [
       ['float64(0.5)', 0.5],
