@@ -207,6 +207,33 @@ describe('LentBuffer', () => {
     })
   })
 
+  it('is given back when its call is cancelled before it begins', async () => {
+    const lent = LentBuffer.copyOf(bytes(1, 2))
+    const abort = new AbortController()
+    const running = probe('sleep(0.05)', null)
+    const queued = probe('len(value)', lent, abort.signal)
+    abort.abort()
+    await assert.rejects(queued, AbortError)
+    assert.deepEqual(new Uint8Array(lent.take()), bytes(1, 2))
+    await running
+  })
+
+  it('is not held by the runtime after its call', async function () {
+    const { gc } = globalThis
+    if (gc === undefined) return this.skip()
+    const lend = async () => {
+      const lent = LentBuffer.allocate(1 << 20)
+      await probe('len(value)', lent)
+      return new WeakRef(lent)
+    }
+    const reference = await lend()
+    for (let i = 0; i < 50 && reference.deref() !== undefined; i++) {
+      await sleep(5)
+      gc()
+    }
+    assert.equal(reference.deref(), undefined)
+  })
+
   it('of a worker that is terminated in mid-call is not touched afterwards', async () => {
     const code = `
       import { EmbeddedRuntime, LentBuffer } from ${JSON.stringify(import.meta.resolve('../../lib/index.js'))}

@@ -49,6 +49,9 @@ const OP = {
   dict: 14,
 } as const
 
+/** Largest buffer of words that is kept for the next value, in words. */
+const MAX_KEPT_WORDS = 1_048_576
+
 /** What the addon takes. Its arrays are read before the next value is encoded. */
 export interface EncodedValue {
   readonly words: Uint32Array
@@ -66,7 +69,8 @@ export function encodeValue(value: PyInput): EncodedValue {
   try {
     return encoder.encode(value)
   } finally {
-    idle.push(encoder)
+    encoder.forget()
+    if (encoder.words.length <= MAX_KEPT_WORDS) idle.push(encoder)
   }
 }
 
@@ -86,7 +90,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   DataView: 'B',
 }
 
-class Encoder implements EncodedValue {
+class Encoder {
   words = new Uint32Array(256)
   wordCount = 0
   numbers = new Float64Array(64)
@@ -97,15 +101,20 @@ class Encoder implements EncodedValue {
   /** The objects around the value at hand, outermost first. */
   readonly #around: object[] = []
 
-  encode(value: unknown): this {
+  encode(value: unknown): EncodedValue {
+    this.#value(value)
+    const { words, wordCount, numbers, numberCount, text, objects } = this
+    return { words, wordCount, numbers, numberCount, text, objects }
+  }
+
+  /** Makes ready for the next value. Nothing of this one is kept: it may be memory that its owner lets go of. */
+  forget(): void {
     this.wordCount = 0
     this.numberCount = 0
     this.text = ''
     if (this.objects.length > 0) this.objects = []
     this.#keys.clear()
     this.#around.length = 0
-    this.#value(value)
-    return this
   }
 
   #value(value: unknown): void {
