@@ -1,8 +1,18 @@
 /** EmbeddedRuntime: Python in this very process. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { EmbeddedRuntime, RuntimeConflictError, type WorkloadSession } from '../../lib/index.js'
+import {
+  EmbeddedRuntime,
+  RuntimeClosedError,
+  RuntimeConflictError,
+  SubprocessRuntime,
+  ValueError,
+  type WorkloadSession,
+} from '../../lib/index.js'
+import { findAddon } from '../../lib/runtime/embedded/addon-place.js'
 import { doing, returning } from '../support/workloads.js'
 import { interpreter } from './interpreters.js'
 import { aborted, describeRuntime, failure, plain } from './shared/runtime-suite.js'
@@ -44,6 +54,49 @@ describe('EmbeddedRuntime', () => {
       assert.match(error.message, /already runs/)
     })
 
+    for (const [title, env] of [
+      ['a number', { OMP_NUM_THREADS: 1 }],
+      ['a name with "="', { 'A=B': 'c' }],
+      ['a NUL character', { A: 'b\0c' }],
+    ] as const) {
+      it(`refuses ${title} in env and quotes it, whichever the runtime`, async () => {
+        const options = { env: env as unknown as Record<string, string> }
+        const [name] = Object.keys(env)
+        const error = await failure(EmbeddedRuntime.start(options))
+        assert.ok(error instanceof ValueError, String(error))
+        assert.ok(error.message.includes(JSON.stringify(name)), error.message)
+        await using other = await SubprocessRuntime.start(options)
+        assert.equal((await failure(other.openWorkload(plain))).message, error.message)
+      })
+    }
+
+    it('refuses an exitGraceMs that no timer has', async () => {
+      for (const exitGraceMs of [-1, NaN, Infinity]) {
+        const error = await failure(EmbeddedRuntime.start({ exitGraceMs }))
+        assert.ok(error instanceof ValueError, String(error))
+        assert.match(
+          error.message,
+          new RegExp(`exitGraceMs must be from 0 to .*, got ${exitGraceMs}`),
+        )
+      }
+    })
+
+    it('holds to the libpython that was opened, also when the bridge could not be', async () => {
+      const program = `
+        const loader = require(process.argv[1])
+        const attempt = (path) => {
+          try { return loader.load(path, '/nowhere/bridge.so') } catch ({ message }) { return message }
+        }
+        console.log(JSON.stringify([attempt(process.argv[2]), loader.loaded(), attempt('/other/libpython.so')]))`
+      const { libpython } = runtime.python
+      const args = ['-e', program, findAddon().path, libpython]
+      const { stdout } = await promisify(execFile)(process.execPath, args)
+      const [first, loaded, second] = JSON.parse(stdout) as string[]
+      assert.match(first ?? '', /\/nowhere\/bridge\.so/)
+      assert.equal(loaded, libpython)
+      assert.equal(second, `this process already runs ${libpython}`)
+    })
+
     it('refuses env that contradicts what another workload was given', async () => {
       const open = (value: string) =>
         runtime.openWorkload({ ...plain, env: { TORCHBED_TEST_CONFLICT: value } })
@@ -78,5 +131,15 @@ describe('EmbeddedRuntime', () => {
     it('settles when a long C call returns', async () => {
       assert.ok((await aborted(session, 'time.sleep(0.4)', 50)) > 200)
     })
+  })
+
+  it('closed while a workload opens closes that, too', async () => {
+    const other = await EmbeddedRuntime.start()
+    const sessions = returning('{"n": len(sys.modules["torchbed.host"]._host._sessions)}')
+    const before = await session.call('train_window', sessions)
+    const opening = failure(other.openWorkload(plain))
+    await other.close()
+    assert.ok((await opening) instanceof RuntimeClosedError)
+    assert.deepEqual(await session.call('train_window', sessions), before)
   })
 })

@@ -1,9 +1,16 @@
 import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import { PythonStartError, RuntimeClosedError, RuntimeConflictError } from '../../errors.js'
+import {
+  PythonStartError,
+  RuntimeClosedError,
+  RuntimeConflictError,
+  ValueError,
+} from '../../errors.js'
 import { loadBridge, type Bridge, type BridgeStatus } from './addon.js'
 import { call, HOST_SESSION, progress, typedError, type Link } from './call.js'
+import { MAX_TIMEOUT_MS } from '../deadline.js'
+import { refuseUnfitVariables } from '../environment-variables.js'
 import { findPython, type PythonInstallation } from '../python/find-python.js'
 import { refuseForeignLibrary, startRemedy } from '../python/python-path.js'
 import { OutputHub, type OutputEvents } from '../output.js'
@@ -39,7 +46,7 @@ export interface EmbeddedRuntimeOptions {
   readonly env?: Readonly<Record<string, string>> | undefined
   /**
    * How long the end of the process waits for Python to come to rest and to run its `atexit`
-   * functions, in milliseconds. Default 2000.
+   * functions, in milliseconds, 24 days at most. Default 2000.
    */
   readonly exitGraceMs?: number | undefined
   /**
@@ -79,9 +86,13 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
    * Finds Python, loads it into this process and starts it, all at most once per process.
    *
    * Throws {@link TorchbedError}: Python not found or unfit (`ERR_PYTHON_…`), addon absent
-   * (`ERR_ADDON`), another Python already running here (`ERR_RUNTIME_CONFLICT`).
+   * (`ERR_ADDON`), another Python already running here (`ERR_RUNTIME_CONFLICT`), an option that is none
+   * (`ERR_VALUE`).
    */
   static async start(options: EmbeddedRuntimeOptions = {}): Promise<EmbeddedRuntime> {
+    const { env = {}, exitGraceMs: graceMs = EXIT_GRACE_MS } = options
+    refuseUnfitVariables(env)
+    checkGrace(graceMs)
     const python =
       options.python === undefined && started !== undefined
         ? started
@@ -99,14 +110,14 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
           'process has one Python. Use the same executable, or a child process',
       )
     }
-    stopAtExit(bridge, options.exitGraceMs ?? EXIT_GRACE_MS)
+    stopAtExit(bridge, graceMs)
     const start = {
       executable: python.executable,
       version: python.version,
       pythonRoot: join(packageRoot(), 'python'),
-      env: options.env ?? {},
+      env,
     }
-    const pythonPath = options.env?.PYTHONPATH ?? process.env.PYTHONPATH
+    const pythonPath = env.PYTHONPATH ?? process.env.PYTHONPATH
     if (executable === '') await refuseForeignLibrary(python, pythonPath)
     await bridge.start(start).catch((reason: unknown) => {
       const error = typedError('start', reason)
@@ -158,12 +169,21 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     }
     const opened = await call(this.#link, HOST_SESSION, 'open_workload', params, options)
     const { session, workload_name: name } = opened as { session: bigint; workload_name: string }
+    if (this.#isClosed()) {
+      this.#link.bridge.release(Number(session), WHOLE_SESSION)
+      throw new RuntimeClosedError('Cannot open a workload: the runtime was closed meanwhile')
+    }
     const opening = new EmbeddedSession(this.#link, Number(session), name, (closing) =>
       this.#sessions.delete(closing),
     )
     this.#sessions.add(opening)
     this.#link.bridge.ownSession(Number(session))
     return opening
+  }
+
+  /** For a look after an await, which the type of the field cannot tell from the one before. */
+  #isClosed(): boolean {
+    return this.#closed
   }
 
   async close(): Promise<void> {
@@ -233,6 +253,14 @@ class EmbeddedSession implements WorkloadSession {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+function checkGrace(graceMs: number): void {
+  if (graceMs >= 0 && graceMs <= MAX_TIMEOUT_MS) return
+  throw new ValueError(
+    `Cannot start Python: exitGraceMs must be from 0 to ${MAX_TIMEOUT_MS}, got ${graceMs}`,
+    'exitGraceMs',
+  )
 }
 
 function stateOf({ method, isOverdue }: BridgeStatus): RuntimeState {

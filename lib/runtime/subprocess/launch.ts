@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { delimiter, join, resolve } from 'node:path'
 import { ValueError } from '../../errors.js'
+import { refuseUnfitVariables } from '../environment-variables.js'
 import { packageRoot } from '../package-root.js'
 import type { WorkloadSpec } from '../python-runtime.js'
 import { RefusedValue } from '../refused-value.js'
@@ -46,7 +47,7 @@ export function workerLaunch(program: WorkerProgram, spec: WorkloadSpec, port: n
     ...['--connect-port', String(port)],
   ]
   const given = { ...program.env, ...spec.env }
-  for (const [name, value] of Object.entries(given)) refuseUnfitVariable(name, value)
+  refuseUnfitVariables(given)
   const env = {
     ...process.env,
     PYTHONUNBUFFERED: '1',
@@ -94,14 +95,5 @@ function withoutNul(text: string, path: string): string {
   throw new ValueError(
     `Cannot start a worker: ${path} ${JSON.stringify(text)} contains a NUL character`,
     path,
-  )
-}
-
-function refuseUnfitVariable(name: string, value: string): void {
-  if (name !== '' && !/[=\0]/.test(name) && !value.includes('\0')) return
-  throw new ValueError(
-    `Cannot set the environment variable ${JSON.stringify(name)} to ${JSON.stringify(value)}: names ` +
-      'must be non-empty, without "=", and neither names nor values may hold NUL characters',
-    `env[${JSON.stringify(name)}]`,
   )
 }
