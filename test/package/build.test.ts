@@ -1,10 +1,13 @@
 /** `torchbed build` on machines that lack something; scripts/full/package.mjs compiles for real. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 import { findPython } from '../../lib/index.js'
+import { setVariable } from '../../lib/runtime/python/installing.js'
 import { torchbed, type CommandEnd } from '../support/cli.js'
 
 const posixDescribe = process.platform === 'win32' ? describe.skip : describe
@@ -126,6 +129,49 @@ posixDescribe('torchbed build', () => {
     assert.match(end.stderr, /^ERR_BUILD_FAILED: .*cmake \(configure\) ended with exit code 1/)
     assert.match(end.stderr, /no licence for this compiler/)
     assert.ok(existsSync(join(folder, 'out', 'build', 'torchbed-build.log')))
+  })
+
+  it('says so, where its log cannot be written', async () => {
+    const log = join(folder, 'out', 'build', 'torchbed-build.log')
+    await mkdir(log, { recursive: true })
+    const end = await build(['cmake', 'make', 'c++', 'sh', 'uname'])
+    assert.equal(end.code, 1)
+    assert.match(end.stderr, /^ERR_BUILD_FAILED: Cannot write to .*torchbed-build\.log: EISDIR/)
+  })
+
+  /** A stand-in for CMake, whose build step is `script`. */
+  async function standIn(script: string): Promise<void> {
+    const cmake = join(folder, 'bin', 'cmake')
+    const step = `case $1 in --version) echo cmake version 3.30.0;; --build) ${script};; esac`
+    await writeFile(cmake, `#!/bin/sh\n${step}\n`)
+    await chmod(cmake, 0o755)
+  }
+
+  it('compiles no more files at once than there are processors', async () => {
+    await standIn('echo "$@" >&2; exit 1')
+    const end = await build(['make', 'c++', 'sh'])
+    assert.match(
+      end.stderr,
+      new RegExp(`--config Release --parallel ${availableParallelism()}$`, 'm'),
+    )
+  })
+
+  it('names the signal, where loading what was compiled ends the process', async () => {
+    const crash = join(folder, 'crash.cc')
+    const program =
+      '#include <csignal>\n__attribute__((constructor)) void f() { raise(SIGKILL); }\n'
+    await writeFile(crash, program)
+    const compiler = found('c++') ?? assert.fail('the test needs c++')
+    await promisify(execFile)(compiler, ['-shared', '-fPIC', '-o', `${crash}.node`, crash])
+    const addon = join(folder, 'out', 'build', 'Release', 'torchbed.node')
+    await standIn(`mkdir -p ${join(addon, '..')} && cp ${crash}.node ${addon}`)
+    const end = await build(['make', 'c++', 'sh', 'mkdir', 'cp'])
+    assert.match(end.stderr, /^ERR_BUILD_FAILED: What was compiled does not load: [^]*SIGKILL/)
+  })
+
+  it('prints a command that a shell takes, where the folder has a space', () => {
+    const command = setVariable('TORCHBED_PREBUILD', "/a b/it's")
+    assert.equal(command, "export TORCHBED_PREBUILD='/a b/it'\\''s'")
   })
 
   it('shows its options and examples with --help, and refuses others as bad usage', async () => {

@@ -78,7 +78,8 @@ async function checkLoads(addon: string): Promise<void> {
       timeout: LOAD_TIMEOUT_MS,
     })
   } catch (cause) {
-    const reason = (cause as { stderr?: string }).stderr?.trim() ?? String(cause)
+    const { stderr = '', signal } = cause as { stderr?: string; signal?: string | null }
+    const reason = stderr.trim() || (signal ? `Node.js was ended by ${signal}` : String(cause))
     throw new BuildError(`What was compiled does not load: ${addon}`, {
       otherwise: 'The compiler may be for another processor or C library than this Node.js',
       details: reason.split('\n').slice(0, 10),

@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
+import { setVariable } from '../../runtime/python/installing.js'
 import { describeError, exitCodeOf, printError } from '../report-error.js'
 import { jsonDocument } from '../text/json-document.js'
 import { printable } from '../text/printable.js'
@@ -75,6 +76,8 @@ function report({ addon, seconds, tools, prebuildFolder }: BuiltAddon): string {
   const path = (text: string) => printable(text, text.length)
   return (
     `Compiled ${path(addon)} in ${seconds.toFixed(1)} s (CMake ${tools.cmakeVersion}).\n` +
-    (prebuildFolder === null ? '' : `Use it:  export TORCHBED_PREBUILD=${path(prebuildFolder)}\n`)
+    (prebuildFolder === null
+      ? ''
+      : `Use it:  ${path(setVariable('TORCHBED_PREBUILD', prebuildFolder))}\n`)
   )
 }

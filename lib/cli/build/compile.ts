@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { BuildError } from './errors.js'
@@ -46,7 +47,9 @@ export async function compile(compilation: Compilation): Promise<string> {
     configured = await run(compilation, 'configure', configureArguments(compilation))
   }
   if (configured !== null) throw configured
-  const args = ['--build', out, '--config', configuration, '--parallel']
+  // Counted here: without a number, Make compiles all files at once.
+  const jobs = String(availableParallelism())
+  const args = ['--build', out, '--config', configuration, '--parallel', jobs]
   const failed = await run(compilation, 'build', [...args, ...(target ? ['--target', target] : [])])
   if (failed !== null) throw failed
   return join(out, configuration)
@@ -86,6 +89,10 @@ async function run(
 ): Promise<BuildError | null> {
   const path = join(out, 'torchbed-build.log')
   const log = createWriteStream(path, { flags: step === 'configure' ? 'w' : 'a' })
+  const logFault = finished(log).then(
+    () => null,
+    (error: unknown) => error as Error,
+  )
   const child = spawn(tools.cmake, args, { cwd: out, env, stdio: ['ignore', 'pipe', 'pipe'] })
   if (child.pid !== undefined) onStart?.(child.pid)
   let output = ''
@@ -104,7 +111,14 @@ async function run(
       resolve(signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`)
     })
   })
-  await finished(log.end())
+  log.end()
+  const fault = await logFault
+  if (fault !== null) {
+    throw new BuildError(`Cannot write to ${path}: ${fault.message}`, {
+      otherwise: 'Delete it, or name a folder of your own with --out',
+      cause: fault,
+    })
+  }
   if (ending === 'exit code 0') return null
   const lines = output.split(/\r?\n/).filter((line) => line.trim() !== '')
   return new BuildError(`Cannot compile the addon: cmake (${step}) ended with ${ending}`, {

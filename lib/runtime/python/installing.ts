@@ -57,6 +57,13 @@ export function unsetVariable(name: string): string {
   return process.platform === 'win32' ? `set ${name}=` : `unset ${name}`
 }
 
+/** The command that sets a variable in the shell's environment. */
+export function setVariable(name: string, value: string): string {
+  return process.platform === 'win32'
+    ? `set ${name}=${value}`
+    : `export ${name}=${shellWord(value)}`
+}
+
 /** A text as one word of a shell. */
 export function shellWord(text: string): string {
   if (process.platform === 'win32') return /[\s&]/.test(text) ? `"${text}"` : text
