@@ -267,6 +267,32 @@ def test_artifacts_go_through_the_bytes_hooks_otherwise(
     assert metrics == {"got": repr(b"\x00whole\xff")}
 
 
+@pytest.mark.parametrize(
+    ("view", "content"),
+    [
+        ("memoryview(b'abcdef')[::2]", b"ace"),
+        ("memoryview(b'abc')[::-1]", b"cba"),
+        ("memoryview(array.array('f'))", b""),
+    ],
+)
+def test_materialised_views_with_gaps_and_empty_ones_are_written_whole(
+    open_workload: Open, tmp_path: Path, view: str, content: bytes
+) -> None:
+    caller = open_workload(f"""
+        import array
+        class W:
+            def materialize_model_artifact(self, state): return {view}
+    """)
+    model = caller.new_model()
+    path = tmp_path / "a"
+    caller.ok("materialize_model_artifact", model_id=model, artifact_path=str(path))
+    assert path.read_bytes() == content
+    assert caller.ok("plan_model_memory", model_id=model) == {"total_bytes": len(content)}
+    memory = bytearray(len(content))
+    caller.ok("fill_model_memory", model_id=model, artifact=memory)
+    assert memory == content
+
+
 def test_materialised_bytes_that_are_none_are_a_protocol_error_and_no_file_appears(
     open_workload: Open, tmp_path: Path
 ) -> None:

@@ -85,6 +85,13 @@ def _bytes_of(hook: Hook, state: object) -> bytes | bytearray | memoryview:
     data = hook("materialize_model_artifact", state)
     if not isinstance(data, bytes | bytearray | memoryview):
         raise wrong("materialize_model_artifact", "bytes", data)
+    return guarded("ERR_HOOK_RAISED", lambda: _flat(data))
+
+
+def _flat(data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
+    """Copy a view with gaps and an empty one, which cannot be cast to bytes."""
+    if isinstance(data, memoryview) and (not data.c_contiguous or data.nbytes == 0):
+        return data.tobytes()
     return data
 
 
