@@ -1,7 +1,7 @@
 /** Where an interpreter's shared library is, given what the interpreter says of itself. */
 import { access } from 'node:fs/promises'
 import { posix, win32, type PlatformPath } from 'node:path'
-import type { ProbeFacts } from './python-probe.js'
+import type { ProbeFacts } from './probe-facts.js'
 
 /** What {@link locateLibpython} looks at, a part of the probe's answer. */
 export type LibpythonFacts = Pick<

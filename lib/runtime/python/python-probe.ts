@@ -5,8 +5,8 @@
  */
 import { execFile, type ExecFileException } from 'node:child_process'
 import { parse } from 'node:path'
-import { bool, list, optional, record, text, tuple, u32, type Infer } from '../../schema/index.js'
 import { foreignElfMachine } from './machine.js'
+import { ProbeFacts } from './probe-facts.js'
 import { doesNotRun, otherArchitecture } from './refusals.js'
 import { lostBase } from './virtual-environment.js'
 
@@ -57,42 +57,6 @@ print('${ANSWER_MARK}' + json.dumps({
     ],
 }))
 `
-
-const maybeText = optional(text)
-
-const ProbeFacts = record('python probe', {
-  implementation: text,
-  version: text,
-  versionInfo: tuple('version_info', u32, u32, u32),
-  freeThreaded: bool,
-  pointerBits: u32,
-  machine: maybeText,
-  executable: maybeText,
-  prefix: text,
-  basePrefix: text,
-  stdlib: text,
-  mapped: list(text),
-  config: record('sysconfig', {
-    INSTSONAME: maybeText,
-    LDLIBRARY: maybeText,
-    LIBDIR: maybeText,
-    LIBPL: maybeText,
-    MULTIARCH: maybeText,
-    PYTHONFRAMEWORKPREFIX: maybeText,
-  }),
-  includeDirs: list(maybeText),
-})
-
-/**
- * What an interpreter says of itself. Names are those of Python's `sys` and `sysconfig`.
- *
- * - `implementation`: `sys.implementation.name`, `cpython` for CPython
- * - `pointerBits`: 64, or 32 for a 32-bit build; `machine`: `os.uname().machine`, null on Windows
- * - `stdlib`: the folder of the standard library
- * - `mapped`: the libpython files that the running interpreter has loaded (Linux; else empty)
- * - `includeDirs`: folders that may hold `Python.h`, best first
- */
-export type ProbeFacts = Infer<typeof ProbeFacts>
 
 /** The working folder; the root of the file system when it was deleted, and relative paths lead nowhere. */
 export function workingFolder(): string {

@@ -7,7 +7,7 @@ import {
 } from '../../errors.js'
 import { installBeside, installLibpython, installPython, remakeEnvironment } from './installing.js'
 import { libpythonCandidates } from './libpython.js'
-import type { ProbeFacts } from './python-probe.js'
+import type { ProbeFacts } from './probe-facts.js'
 
 /** Oldest supported minor version of Python 3: the first whose stable ABI has `Py_buffer`. */
 export const OLDEST_PYTHON_MINOR = 11
