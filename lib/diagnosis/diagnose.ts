@@ -20,6 +20,9 @@ import { checkAddon, checkOpenssl, checkVariables, describePython } from './surr
 /** Default of {@link DiagnoseOptions.timeoutMs}: a cold torch on a slow disk takes half of it. */
 export const ROUND_TRIP_TIMEOUT_MS = 120_000
 
+/** Largest {@link DiagnoseOptions.timeoutMs}, a day: a timer of Node.js ends at some 24. */
+export const MAX_ROUND_TRIP_TIMEOUT_MS = 86_400_000
+
 /** What is looked at. */
 export interface DiagnoseOptions {
   /** The Python: a path, or a name on `PATH`. Default: the one that torchbed would choose. */
@@ -62,7 +65,7 @@ export async function diagnose(
 
 async function checkInProcess(
   python: PythonInstallation,
-  { timeoutMs = ROUND_TRIP_TIMEOUT_MS }: DiagnoseOptions,
+  { python: asked, timeoutMs = ROUND_TRIP_TIMEOUT_MS }: DiagnoseOptions,
   found: (check: Check) => void,
 ): Promise<void> {
   let openssl: string | null | undefined
@@ -75,8 +78,9 @@ async function checkInProcess(
       openssl = (report.facts?.openssl as string | undefined) ?? null
     }
   })
+  const elapsedMs = performance.now() - began
   if (openssl !== undefined) found(await checkOpenssl(executable, openssl))
-  found(endCheck(end, performance.now() - began, python, timeoutMs))
+  found(endCheck(end, { executable, asked, elapsedMs, timeoutMs }))
 }
 
 function checksOf(report: StepReport): Check[] {
@@ -101,45 +105,58 @@ function devices(facts: Facts): string {
   return `CPU with ${fact(facts, 'threads')} threads, ${cuda}, ${facts.mps === true ? '' : 'no '}MPS`
 }
 
-const WHAT: Readonly<Record<Step, string>> = {
-  start: 'starting Python',
-  calls: 'calling Python',
-  openssl: 'importing ssl',
-  torch: 'importing torch',
+/** What goes on in a step, and the check that tells of it. */
+const STEPS: Readonly<Record<Step, { readonly what: string; readonly check: string }>> = {
+  start: { what: 'starting Python', check: 'start' },
+  calls: { what: 'calling Python', check: 'calls' },
+  openssl: { what: 'importing ssl', check: 'OpenSSL' },
+  torch: { what: 'importing torch', check: 'torch' },
+}
+
+interface RoundTripPlace {
+  readonly executable: string
+  /** The Python as it was asked for, if it was. */
+  readonly asked: string | undefined
+  readonly elapsedMs: number
+  readonly timeoutMs: number
 }
 
 /** What the process ended with; a crash and a hang are seen here alone. */
-function endCheck(
-  end: RoundTripEnd,
-  elapsedMs: number,
-  { executable }: PythonInstallation,
-  timeoutMs: number,
-): Check {
+function endCheck(end: RoundTripEnd, place: RoundTripPlace): Check {
+  const { elapsedMs, timeoutMs } = place
   const { exitCode, signal, timedOut, during, lastLines } = end
   const seconds = `${(elapsedMs / 1000).toFixed(1)} s`
   if (exitCode === 0 && during === null) {
     return { name: 'end', status: 'ok', value: `exit code 0 after ${seconds}` }
   }
   const status = signal ?? `exit code ${exitCode ?? 'unknown'}`
-  const place = during === null ? 'at its end' : `while ${WHAT[during]}`
+  const when = during === null ? 'at its end' : `while ${STEPS[during].what}`
   const how = timedOut ? `did not end within ${timeoutMs / 1000} s` : `ended with ${status}`
   const said = lastLines.length > 0 ? ', saying' : ''
+  const remedy = timedOut ? longerDoctor(place) : crashRemedy(during, place.executable)
   return {
-    name: during ?? 'end',
+    name: during === null ? 'end' : STEPS[during].check,
     status: 'failure',
     value: timedOut ? 'hangs' : `crashed: ${status}`,
-    detail: [`The process that ran Python ${how} ${place}${said}`, ...lastLines].join('\n'),
-    remedy: timedOut
-      ? `npx torchbed doctor --timeout ${Math.ceil((timeoutMs / 1000) * 5)}`
-      : crashRemedy(during, executable),
+    detail: [`The process that ran Python ${how} ${when}${said}`, ...lastLines].join('\n'),
+    ...(remedy === undefined ? {} : { remedy }),
   }
 }
 
+/** The same again with more time; undefined where no more can be given. */
+function longerDoctor({ asked, timeoutMs }: RoundTripPlace): string | undefined {
+  if (timeoutMs >= MAX_ROUND_TRIP_TIMEOUT_MS) return undefined
+  const seconds = Math.ceil(Math.min(5 * timeoutMs, MAX_ROUND_TRIP_TIMEOUT_MS) / 1000)
+  const python = asked === undefined ? '' : ` --python ${shellWord(asked)}`
+  return `npx torchbed doctor${python} --timeout ${seconds}`
+}
+
 /** Of a process that crashed: what it loaded last is what is damaged, more often than not. */
-function crashRemedy(during: Step | null, executable: string): string {
+function crashRemedy(during: Step | null, executable: string): string | undefined {
   if (during === 'torch') return `${shellWord(executable)} -m pip install --force-reinstall torch`
-  const { PYTHONPATH } = process.env
-  return PYTHONPATH ? unsetVariable('PYTHONPATH') : buildCommand()
+  if (process.env.PYTHONPATH) return unsetVariable('PYTHONPATH')
+  // The addon has done its part by the time that ssl is imported, or that libraries are left.
+  return during === 'start' || during === 'calls' ? buildCommand() : undefined
 }
 
 function ok(name: string, value: string): Check {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Folder, supportedInterpreter } from '../runtime/interpreters.js'
+import { shellWord } from '../../lib/runtime/python/installing.js'
 import { check, compile, doctor, fakeTorch } from './doctor-support.js'
 
 const DEFINITION = 'int torch_needs_this(void) { return 1; }\n'
@@ -114,6 +115,24 @@ describe('torchbed doctor on torch', function () {
     assert.equal(failure.value, 'hangs')
     assert.match(failure.detail!, /did not end within 4 s while importing torch/)
     assert.equal(failure.remedy, 'npx torchbed doctor --timeout 20')
+  })
+
+  it('gives more time to the very Python that was asked for', async () => {
+    await fakeTorch(executable, 'import time; time.sleep(300)\n')
+    const failure = check(await here('--timeout', '2', '--python', executable), 'torch')
+    assert.equal(
+      failure.remedy,
+      `npx torchbed doctor --python ${shellWord(executable)} --timeout 10`,
+    )
+  })
+
+  it('has no remedy for a library that crashes while the process leaves, but its last lines', async () => {
+    const crash = 'os.kill(os.getpid(), signal.SIGSEGV)'
+    await fakeTorch(executable, `import atexit, os, signal; atexit.register(lambda: ${crash})\n`)
+    const failure = check(await here(), 'end')
+    assert.equal(failure.value, 'crashed: SIGSEGV')
+    assert.match(failure.detail!, /ended with SIGSEGV at its end, saying\nFatal Python error: Segmentation/)
+    assert.equal(failure.remedy, undefined)
   })
 
   it('lets a torch that raises something else keep its error', async () => {

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander'
-import { diagnose } from '../../diagnosis/diagnose.js'
+import { diagnose, MAX_ROUND_TRIP_TIMEOUT_MS } from '../../diagnosis/diagnose.js'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
 import { jsonDocument } from '../text/json-document.js'
@@ -54,11 +54,9 @@ async function doctor({ python, timeout, json, quiet }: DoctorOptions): Promise<
   return ok ? ExitCode.done : ExitCode.failure
 }
 
-/** Longest time that can be asked for, in seconds: a timer of Node.js ends at some 24 days. */
-const MAX_TIMEOUT_SECONDS = 86_400
-
 function seconds(text: string): number {
   const value = Number(text)
-  if (text.trim() !== '' && value > 0 && value <= MAX_TIMEOUT_SECONDS) return value
-  throw new InvalidArgumentError(`Give a number of seconds from above 0 to ${MAX_TIMEOUT_SECONDS}.`)
+  const most = MAX_ROUND_TRIP_TIMEOUT_MS / 1000
+  if (text.trim() !== '' && value > 0 && value <= most) return value
+  throw new InvalidArgumentError(`Give a number of seconds from above 0 to ${most}.`)
 }
