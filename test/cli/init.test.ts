@@ -1,9 +1,11 @@
 /** `torchbed init`, and `torchbed train` on what it wrote. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { prepareDataset } from '../../lib/cli/train/prepare.js'
 import { findPython } from '../../lib/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 import { shellWord } from '../../lib/runtime/python/installing.js'
@@ -196,6 +198,42 @@ describe('torchbed train on a first project', () => {
     assert.equal(end.code, 130, end.stderr)
     assert.match(end.stderr, /Stopped by Ctrl-C before the first head was complete/)
     assert.throws(() => process.kill(script, 0), { code: 'ESRCH' })
+  })
+
+  it('takes along a prepare script that heeds no signal', async () => {
+    await writeFile(
+      join(folder, 'prepare.py'),
+      'import os, signal, time\n' +
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n' +
+        'print(os.getpid(), flush=True)\ntime.sleep(60)\n',
+    )
+    let script = 0
+    const end = await torchbed(['train'], {
+      cwd: folder,
+      onStderr: (stderr, child) => {
+        if (script !== 0 || !/^\d+\n/.test(stderr)) return
+        script = Number.parseInt(stderr)
+        child.kill('SIGTERM')
+      },
+    })
+    assert.equal(end.code, 143, end.stderr)
+    // A dead one that nobody waits for any more is shown as Z.
+    const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', `${script}`], { encoding: 'utf8' })
+    assert.match(stdout, /^(Z.*\n)?$/)
+  })
+
+  it('starts no prepare script when it was stopped while it looked for Python', async () => {
+    await writeFile(join(folder, 'prepare.py'), 'open("was run", "w")\n')
+    const controller = new AbortController()
+    const preparing = prepareDataset({
+      ...{ root: join(folder, 'data', 'train'), script: join(folder, 'prepare.py'), env: {} },
+      ...{ python: undefined, signal: controller.signal },
+      onStart: () => assert.fail('the script was started'),
+      onLine: () => undefined,
+    })
+    controller.abort()
+    await assert.rejects(preparing, { code: 'ABORT_ERR' })
+    assert.equal(existsSync(join(folder, 'was run')), false)
   })
 })
 

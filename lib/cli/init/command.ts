@@ -31,7 +31,8 @@ export function addInitCommand(program: Command): void {
   )
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 failure: files exist, or cannot be written; 2 bad usage.\n' +
+      '\nExit codes: 0 done, 1 failure: files exist, 2 bad usage: a folder that cannot be\n' +
+        'written to.\n' +
         '\nExamples:\n' +
         '  torchbed init && torchbed train\n' +
         '  torchbed init spirals\n',

@@ -32,7 +32,7 @@ export function addTrainCommand(program: Command): void {
     )
     .argument(
       '[config.json]',
-      'what to train, or the folder of a torchbed.json; paths in it are relative to it',
+      'what to train, or the folder of a torchbed.json; its folders and scripts are relative to it',
       CONFIG_NAME,
     )
     .option('--out <dir>', 'folder for model.safetensors, report.json and curve.svg', 'out')

@@ -42,6 +42,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<boolean> 
     throw new ConfigError('Cannot load the dataset', [{ path: 'dataset.root', message }])
   }
   const { executable } = await findPython({ executable: options.python })
+  refuseAborted(options.signal)
   options.onStart()
   await run(executable, script, options)
   if (await hasShards(root)) return true
@@ -66,6 +67,9 @@ async function run(executable: string, script: string, options: PrepareOptions):
   })
   const stop = () => child.kill()
   signal.addEventListener('abort', stop, { once: true })
+  // A script that does not heed SIGTERM must not outlive a process that waits no longer.
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
   const lastLines: string[] = []
   createInterface(child.stdout).on('line', onLine)
   createInterface(child.stderr).on('line', (line) => {
@@ -81,9 +85,7 @@ async function run(executable: string, script: string, options: PrepareOptions):
         else resolve(by === null ? `with exit code ${code ?? '?'}` : `by ${by}`)
       })
     })
-    if (signal.aborted) {
-      throw new AbortError('Preparing the dataset was aborted', { cause: signal.reason })
-    }
+    refuseAborted(signal)
     if (end === null) return
     const quoted = lastLines.map((line) => `\n  ${line}`).join('')
     throw new DatasetPrepareError(
@@ -91,5 +93,11 @@ async function run(executable: string, script: string, options: PrepareOptions):
     )
   } finally {
     signal.removeEventListener('abort', stop)
+    process.off('exit', kill)
   }
+}
+
+function refuseAborted(signal: AbortSignal): void {
+  if (!signal.aborted) return
+  throw new AbortError('Preparing the dataset was aborted', { cause: signal.reason })
 }
