@@ -14,7 +14,7 @@ const out = join('out', 'bytes-gpt')
 const python = join('.venv', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
 const furtherArgs = process.argv.slice(2)
 
-/** Runs a program with this one's terminal and returns its exit code; Ctrl-C reaches both. */
+/** Runs a program with this one's terminal and returns its exit code; Ctrl-C reaches both, SIGTERM is handed on. */
 async function run(
   program: string,
   args: string[],
@@ -23,9 +23,12 @@ async function run(
   const child = spawn(program, args, { stdio: ['inherit', stdout, 'inherit'] })
   // The child says how it ended; this process waits for that.
   const ignore = () => undefined
+  const stop = () => child.kill('SIGTERM')
   process.on('SIGINT', ignore)
+  process.on('SIGTERM', stop)
   const [code] = (await once(child, 'exit')) as [number | null]
   process.off('SIGINT', ignore)
+  process.off('SIGTERM', stop)
   return code ?? 1
 }
 

@@ -12,14 +12,17 @@ process.chdir(root)
 const example = join('examples', 'digits')
 const python = join('.venv', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
 
-/** Runs a program with this one's terminal and returns its exit code; Ctrl-C reaches both. */
+/** Runs a program with this one's terminal and returns its exit code; Ctrl-C reaches both, SIGTERM is handed on. */
 async function run(program: string, args: string[], stdout: 'inherit' | number): Promise<number> {
   const child = spawn(program, args, { stdio: ['inherit', stdout, 'inherit'] })
   // The child says how it ended; this process waits for that.
   const ignore = () => undefined
+  const stop = () => child.kill('SIGTERM')
   process.on('SIGINT', ignore)
+  process.on('SIGTERM', stop)
   const [code] = (await once(child, 'exit')) as [number | null]
   process.off('SIGINT', ignore)
+  process.off('SIGTERM', stop)
   return code ?? 1
 }
 

@@ -69,10 +69,13 @@ async function serve(options: ServeOptions): Promise<void> {
   monitor.start(`${url}/ping`)
   console.log(`listening on ${url}`)
 
-  await training.run(stop.signal)
+  const isSaved = await training.run(stop.signal)
   const { phase, window, error } = training.status
   if (error !== null) console.error(`training failed: ${error.code}: ${error.message}`)
-  else console.log(`training ${phase} after ${window} windows; saved ${options.out}`)
+  else {
+    const saved = isSaved ? `saved ${options.out}` : 'nothing to save yet'
+    console.log(`training ${phase} after ${window} windows; ${saved}`)
+  }
 
   if (!stop.signal.aborted) await once(stop.signal, 'abort')
   monitor.stop()

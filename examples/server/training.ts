@@ -103,8 +103,12 @@ export class Training extends EventEmitter<TrainingEvents> {
     }
   }
 
-  /** Until all windows are done, one fails, or the signal stops it in the middle of one. */
-  async run(signal: AbortSignal): Promise<void> {
+  /**
+   * Until all windows are done, one fails, or the signal stops it in the middle of one.
+   *
+   * @returns whether the weights were saved
+   */
+  async run(signal: AbortSignal): Promise<boolean> {
     try {
       // Closed with the runtime, which is not ours to close.
       const project = await this.#open(signal)
@@ -118,9 +122,11 @@ export class Training extends EventEmitter<TrainingEvents> {
       }
       // A window that was stopped leaves weights that are as good as the steps that it took.
       await project.materializeModelArtifactFile(model, this.#options.out)
+      return true
     } catch (error) {
       if (signal.aborted && isAbort(error)) this.#phase = 'stopped'
       else this.#fail(error)
+      return false
     } finally {
       this.#progress = null
     }

@@ -246,7 +246,10 @@ describe('examples/server', function () {
   })
 
   it('stops at Ctrl-C while torch is still imported, and leaves with 130', async () => {
-    const { code, by, output } = await end(await listen(), 'SIGINT')
+    const server = await listen('--out', 'early.safetensors')
+    const { code, by, output } = await end(server, 'SIGINT')
     assert.deepEqual([code, by], [130, null], output)
+    // It says that it saved when it did.
+    assert.equal(output.includes('saved'), existsSync(join(folder, 'early.safetensors')), output)
   })
 })
