@@ -131,7 +131,10 @@ describe('torchbed doctor on torch', function () {
     await fakeTorch(executable, `import atexit, os, signal; atexit.register(lambda: ${crash})\n`)
     const failure = check(await here(), 'end')
     assert.equal(failure.value, 'crashed: SIGSEGV')
-    assert.match(failure.detail!, /ended with SIGSEGV at its end, saying\nFatal Python error: Segmentation/)
+    assert.match(
+      failure.detail!,
+      /ended with SIGSEGV at its end, saying\nFatal Python error: Segmentation/,
+    )
     assert.equal(failure.remedy, undefined)
   })
 
