@@ -55,6 +55,20 @@ describe('the config of torchbed train', () => {
     ])
   })
 
+  it('may have 1 to 64 peers, and says so beside what else is wrong', async () => {
+    for (const peers of [0, 65, 1.5, '2']) {
+      const issues = await issuesOf({ ...minimal, training: { peers, window: 3 } })
+      const got = JSON.stringify(peers)
+      assert.deepEqual(issues, [
+        'training.window: unknown field "window"; did you mean "windows"?',
+        `training.peers: expected an integer from 1 to 64, got ${got}`,
+      ])
+    }
+    for (const peers of [1, 64]) {
+      assert.deepEqual(await issuesOf({ ...minimal, training: { peers } }), [])
+    }
+  })
+
   it('lists the known fields where none is like the unknown one', async () => {
     const [issue = ''] = await issuesOf({ ...minimal, zzz: 1 })
     assert.equal(issue, 'zzz: unknown field "zzz"; known are "runtime", "dataset", "training"')

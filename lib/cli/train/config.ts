@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ConfigError } from '../../errors.js'
 import {
+  Codec,
   ContentId,
   DatasetId,
   EvalSplit,
@@ -26,6 +27,18 @@ import {
 /** The config that is read when none is named. */
 export const CONFIG_NAME = 'torchbed.json'
 
+/** Most peers that one process trains; each has a model of its own. */
+export const MAX_PEERS = 64
+
+const peerCount = new Codec<number>({
+  name: 'number of peers',
+  read: (input, issues) =>
+    typeof input === 'bigint' && input >= 1n && input <= MAX_PEERS
+      ? Number(input)
+      : issues.misfit(`an integer from 1 to ${MAX_PEERS}`, input),
+  encode: (count) => u32.encode(count),
+})
+
 /** The file that `torchbed train` reads. docs/training.md describes every field. */
 export const TrainConfig = record('train config', {
   runtime: record('runtime', {
@@ -42,7 +55,7 @@ export const TrainConfig = record('train config', {
     microshards_per_batch: withDefault(u32, () => 1),
   }),
   training: record('training', {
-    peers: withDefault(u32, () => 1),
+    peers: withDefault(peerCount, () => 1),
     windows: withDefault(u32, () => 8),
     evaluation_split: withDefault(EvalSplit, () => 'Validation' as const),
     budget_work_units: optional(u64),
@@ -56,9 +69,6 @@ export const TrainConfig = record('train config', {
   }),
 })
 export type TrainConfig = Infer<typeof TrainConfig>
-
-/** Most peers that one process trains; each has a model of its own. */
-export const MAX_PEERS = 64
 
 /**
  * Reads a config file, or `torchbed.json` in a folder. Its search roots, its dataset root and its prepare script
@@ -104,9 +114,8 @@ async function readConfigFile(path: string): Promise<{ file: string; content: Bu
 
 function parseTrainConfig(file: string, content: Buffer): TrainConfig {
   const what = `Cannot use ${JSON.stringify(file)}`
-  let config: TrainConfig
   try {
-    config = TrainConfig.fromJson(content, { unknownFields: 'refuse' })
+    return TrainConfig.fromJson(content, { unknownFields: 'refuse' })
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause
     const issues = cause.issues.map(({ path, message }) => ({
@@ -115,10 +124,6 @@ function parseTrainConfig(file: string, content: Buffer): TrainConfig {
     }))
     throw new ConfigError(what, issues, { cause })
   }
-  const { peers } = config.training
-  if (peers >= 1 && peers <= MAX_PEERS) return config
-  const message = `expected 1 to ${MAX_PEERS}, got ${peers}`
-  throw new ConfigError(what, [{ path: 'training.peers', message }])
 }
 
 /** The position in a message about JSON as a line and a column, which editors show. */
