@@ -293,7 +293,7 @@ export class InvalidRecordError extends CheckpointError {
 
   constructor(
     readonly path: string,
-    problem: string,
+    readonly problem: string,
     options?: ErrorOptions,
   ) {
     super(

@@ -3,9 +3,9 @@
  * torchbed's own; the reference keeps this in its network state.
  */
 
-import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FsArtifactStore } from '../checkpoint/index.js'
+import { readRecord } from '../checkpoint/files.js'
 import { writeFileAtomic } from '../files/atomic-write.js'
 import { makeFolder } from '../files/make-folder.js'
 import { HeadId, record, type HeadDescriptor } from '../schema/index.js'
@@ -17,16 +17,15 @@ export function canonicalHeadPath(store: FsArtifactStore): string {
   return join(store.root, 'state', 'canonical-head.json')
 }
 
-/** The canonical head; null in a store without one. */
+/**
+ * The canonical head; null in a store without one.
+ *
+ * @throws InvalidRecordError when the file names no head
+ * @throws UnknownHeadError when the store does not hold the head
+ */
 export async function readCanonicalHead(store: FsArtifactStore): Promise<HeadDescriptor | null> {
-  let text: Buffer
-  try {
-    text = await readFile(canonicalHeadPath(store))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
-  }
-  return store.loadHead(CanonicalHead.fromJson(text).head_id)
+  const canonical = await readRecord(canonicalHeadPath(store), CanonicalHead)
+  return canonical === undefined ? null : store.loadHead(canonical.head_id)
 }
 
 /**

@@ -15,7 +15,11 @@ from .cancelling import Cancelled, should_stop
 from .exiting import run_exit_functions
 from .failures import Failure, describe, forget, quoted, refused
 from .loading import load_workload
-from .output import flush_standard_streams, redirect_standard_streams
+from .output import (
+    flush_standard_streams,
+    redirect_standard_streams,
+    share_standard_descriptors,
+)
 from .params import Params
 from .session import Session
 from .signals import share_signals
@@ -143,6 +147,7 @@ def start() -> None:
     from _torchbed_bridge import hold_signal, share_signal, write
 
     redirect_standard_streams(write)
+    share_standard_descriptors()
     share_signals(hold_signal, share_signal)
     os.register_at_fork(after_in_child=_note_fork)
     prefer_spawn()

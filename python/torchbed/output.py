@@ -59,6 +59,20 @@ def redirect_standard_streams(deliver: Callable[[int, str], None]) -> None:
     _replace("stdin", open(os.devnull, encoding="utf-8"))  # noqa: SIM115
 
 
+def share_standard_descriptors() -> None:
+    """Let the processes that hooks start have descriptors 0, 1 and 2.
+
+    Node.js marks them close-on-exec and hands them on by itself to its own children; those of
+    Python would have none, and would take the first files that they open for them. Where they are
+    inherited, as in any other Python, is PEP 446.
+    """
+    if os.name != "posix":
+        return
+    for descriptor in (0, 1, 2):
+        with contextlib.suppress(OSError):  # closed by the host
+            os.set_inheritable(descriptor, True)
+
+
 def flush_standard_streams() -> None:
     """Deliver what is buffered. Never raises, whatever user code made of the streams."""
     for name in ("stdout", "stderr", "__stdout__", "__stderr__"):

@@ -10,6 +10,7 @@ import { findPython } from '../../lib/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 import { shellWord } from '../../lib/runtime/python/installing.js'
 import { jsonEvents, torchbed } from '../support/cli.js'
+import { onSmallDisk } from '../support/small-disk.js'
 import { withTorch } from '../support/workloads.js'
 
 const files = ['prepare.py', 'spirals.py', 'torchbed.json']
@@ -78,6 +79,17 @@ describe('torchbed init', () => {
     const end = await torchbed(['init', 'file/inside'], { cwd: folder })
     assert.equal(end.code, 2)
     assert.match(end.stderr, /^ERR_CONFIG: Cannot write to ".*inside":\n {2}ENOTDIR/)
+  })
+
+  it('fails, and is not misused, when the disk is full', async function () {
+    const disk = join(folder, 'disk')
+    const ran = await onSmallDisk(disk, '4k', async () => {
+      await writeFile(join(disk, 'first'), 'full')
+      const end = await torchbed(['init', disk])
+      assert.equal(end.code, 1)
+      assert.match(end.stderr, /^ENOSPC: .*no space left/)
+    })
+    if (!ran) this.skip()
   })
 
   it('writes files that are in the package', async () => {

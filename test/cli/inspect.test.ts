@@ -358,8 +358,11 @@ describe('torchbed inspect', () => {
       const path = join(store.root, 'state', 'canonical-head.json')
       for (const text of ['{', '{"head_id": 3}']) {
         await writeFile(path, text)
-        assert.deepEqual(codes(await inspectedStore(1)), ['ERR_CONFIG'])
+        assert.deepEqual(codes(await inspectedStore(1)), ['ERR_CHECKPOINT_INVALID_RECORD'])
       }
+      await rm(path)
+      execFileSync('mkfifo', [path])
+      assert.equal((await inspectedStore(0)).canonicalHead, null)
     })
 
     it('does not let a hostile id out of the store, or at the terminal', async () => {
@@ -462,6 +465,8 @@ describe('torchbed inspect', () => {
       const path = join(folder, 'other.json')
       await writeFile(path, '{"name": "x"}')
       await refused(path, /no manifest in .*other\.json.*artifact_id: expected a string/s)
+      await truncate(path, 64 * 1024 * 1024 + 1)
+      await refused(path, /no manifest in .*other\.json.*67108865 bytes exceed the limit/s)
       await writeFile(manifest(), '{"name": "x"}')
       assert.equal((await inspected<ManifestReport>(1, manifest())).artifact, null)
     })

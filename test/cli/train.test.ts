@@ -1,6 +1,5 @@
 /** `torchbed train` as a user runs it. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,6 +7,7 @@ import { join, relative } from 'node:path'
 import { FsArtifactStore } from '../../lib/index.js'
 import { canonicalLineage, readCanonicalHead } from '../../lib/training/canonical-head.js'
 import { jsonEvents, torchbed } from '../support/cli.js'
+import { onSmallDisk } from '../support/small-disk.js'
 import { writeShards } from '../support/shards.js'
 import { workloadRoot } from '../support/workloads.js'
 
@@ -291,13 +291,7 @@ describe('torchbed train', () => {
 
   it('leaves no half-written artifact when the disk is full', async function () {
     const disk = join(folder, 'disk')
-    await mkdir(disk)
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], { stdio: 'ignore' })
-    } catch {
-      return this.skip() // Mounting is for root on Linux.
-    }
-    try {
+    const ran = await onSmallDisk(disk, '64k', async () => {
       const runtime = {
         module_search_roots: [workloadRoot],
         workload_factory: 'plain:create_large',
@@ -314,9 +308,8 @@ describe('torchbed train', () => {
         left.filter((name) => name.includes('.tmp') || name.includes('.json')),
         [],
       )
-    } finally {
-      execFileSync('umount', [disk])
-    }
+    })
+    if (!ran) this.skip()
   })
 
   describe('Ctrl-C', () => {

@@ -50,6 +50,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   'fork-stays': acting(['fork', { child: 'returns' }], ['plain']),
   spawn: acting(['multiprocess'], ['plain']),
   'fork-worker': acting(['multiprocess', { method: 'fork' }], ['plain']),
+  'start-processes': acting(['start_processes'], ['plain']),
   'stdout-text': acting(['replace_stdout', { how: 'text' }], ['say'], ['plain']),
   'stdout-none': acting(['replace_stdout', { how: 'none' }], ['say'], ['plain']),
   'stdout-closed': acting(['replace_stdout', { how: 'closed' }], ['say'], ['plain']),

@@ -155,8 +155,9 @@ const surroundings = {
     result: [{ learned: true, threads: 1 }],
   },
   'folder-gone-before': {
-    what: 'whose working folder is deleted starts Python',
+    what: 'whose working folder is deleted starts Python, with a PYTHONPATH below that folder too',
     action: 'folder-gone-before',
+    env: () => ({ PYTHONPATH: 'modules' }),
     result: { started: true },
   },
   'folder-gone-after': {
@@ -243,6 +244,13 @@ const hooks = {
     what: "whose hook uses multiprocessing's fork has its answer",
     action: 'fork-worker',
     result: [{ answer: 144, code: 0, method: 'fork' }, ANSWER],
+  },
+  'start-processes': {
+    what: 'whose hook starts processes lets them have its standard streams',
+    action: 'start-processes',
+    stdout: /^from a command\nfrom a spawned process\n$/,
+    stderr: /^its error\n$/,
+    result: [{ command: 0, process: 0 }, ANSWER],
   },
   daemonise: {
     what: 'whose hook starts a daemon goes on',

@@ -29,6 +29,7 @@ const CUT = [
   'hooks/fork-returns',
   'hooks/spawn',
   'hooks/fork-worker',
+  'hooks/start-processes',
   'hooks/daemonise',
   'hooks/change-folder',
   'hooks/stdout-text',

@@ -7,6 +7,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { findPython } from '../../lib/index.js'
+import { findAddon } from '../../lib/runtime/embedded/addon-place.js'
 import { setVariable } from '../../lib/runtime/python/installing.js'
 import { torchbed, type CommandEnd } from '../support/cli.js'
 
@@ -167,6 +168,18 @@ posixDescribe('torchbed build', () => {
     await standIn(`mkdir -p ${join(addon, '..')} && cp ${crash}.node ${addon}`)
     const end = await build(['make', 'c++', 'sh', 'mkdir', 'cp'])
     assert.match(end.stderr, /^ERR_BUILD_FAILED: What was compiled does not load: [^]*SIGKILL/)
+  })
+
+  it('says what keeps Node.js from using what was compiled', async () => {
+    const addon = join(folder, 'out', 'build', 'Release', 'torchbed.node')
+    await standIn(`mkdir -p ${join(addon, '..')} && cp ${findAddon().path} ${addon}`)
+    const env = { PREBUILDS_ONLY: '1', TORCHBED_PREBUILD: '/another' }
+    const end = await build(['make', 'c++', 'sh', 'mkdir', 'cp'], [], env)
+    assert.equal(end.code, 0, end.stderr)
+    assert.match(
+      end.stdout,
+      /^Compiled .*\nUse it: {2}unset PREBUILDS_ONLY\nUse it: {2}export TORCHBED_PREBUILD=.*out\n$/,
+    )
   })
 
   it('prints a command that a shell takes, where the folder has a space', () => {

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -150,6 +151,20 @@ def daemonise(payload: dict[str, Any]) -> dict[str, Any]:
     return {"daemon": False}
 
 
+def _say_so() -> None:
+    print("from a spawned process")
+
+
+def start_processes(payload: dict[str, Any]) -> dict[str, Any]:
+    """Start processes that use the standard streams, one after the other."""
+    command = ["sh", "-c", "cat; echo from a command; echo its error >&2"]
+    told = subprocess.run(command, check=False).returncode
+    process = multiprocessing.get_context("spawn").Process(target=_say_so)
+    process.start()
+    process.join(15)
+    return {"command": told, "process": process.exitcode}
+
+
 def _square(number: int, results: Any) -> None:
     results.put(number * number)
 
@@ -215,7 +230,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     for function in (
         *(plain, train, compile_model, remove_compile, say, hashes, tls, open_files),
         *(fork, daemonise, multiprocess, change_folder, replace_stdout, enable_faulthandler),
-        *(leave, work, identify),
+        *(start_processes, leave, work, identify),
     )
 }
 

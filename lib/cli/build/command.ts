@@ -1,7 +1,8 @@
 import { Option, type Command } from 'commander'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
-import { setVariable } from '../../runtime/python/installing.js'
+import { setVariable, unsetVariable } from '../../runtime/python/installing.js'
+import { variablesOverBuild } from '../../runtime/embedded/addon-place.js'
 import { describeError, exitCodeOf, printError } from '../report-error.js'
 import { jsonDocument } from '../text/json-document.js'
 import { printable } from '../text/printable.js'
@@ -74,10 +75,13 @@ async function runBuild(options: BuildOptions): Promise<number> {
 
 function report({ addon, seconds, tools, prebuildFolder }: BuiltAddon): string {
   const path = (text: string) => printable(text, text.length)
+  const isElsewhere = prebuildFolder !== null
+  const commands = variablesOverBuild()
+    .filter((name) => !(isElsewhere && name === 'TORCHBED_PREBUILD'))
+    .map(unsetVariable)
+  if (isElsewhere) commands.push(setVariable('TORCHBED_PREBUILD', prebuildFolder))
   return (
     `Compiled ${path(addon)} in ${seconds.toFixed(1)} s (CMake ${tools.cmakeVersion}).\n` +
-    (prebuildFolder === null
-      ? ''
-      : `Use it:  ${path(setVariable('TORCHBED_PREBUILD', prebuildFolder))}\n`)
+    commands.map((command) => `Use it:  ${path(command)}\n`).join('')
   )
 }

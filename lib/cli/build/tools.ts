@@ -1,12 +1,13 @@
 /** What compiling the addon needs: looked for before CMake is run, and all that is missing is told at once. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { access, constants } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { delimiter, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { packageRoot } from '../../runtime/package-root.js'
 import { findPython, searchPythons } from '../../runtime/python/find-python.js'
+import { isExecutable, programsOnPath } from '../../runtime/python/programs.js'
+import { workingFolder } from '../../runtime/python/python-probe.js'
 import { BuildToolsMissingError } from './errors.js'
 import { installParts, type Part } from './remedies.js'
 
@@ -51,14 +52,14 @@ interface Missing {
  * @throws BuildToolsMissingError that names every one that is missing, and one command that installs them
  */
 export async function findBuildTools(options: BuildToolsOptions = {}): Promise<BuildTools> {
-  const { env = process.env, cwd = process.cwd() } = options
+  const { env = process.env, cwd = workingFolder() } = options
   const missing: Missing[] = []
   const miss = (part: Part, problem: string): void => {
     missing.push({ part, problem })
   }
-  const cmake = await findCmake(env, miss)
-  const compiler = await findCompiler(env, miss)
-  const generator = await findGenerator(env, miss)
+  const cmake = await findCmake(env, cwd, miss)
+  const compiler = await findCompiler(env, cwd, miss)
+  const generator = await findGenerator(env, cwd, miss)
   const pythonInclude = await findHeaders(options, env, cwd, miss)
   if (missing.length > 0 || cmake === null || pythonInclude === null) throw refusal(missing)
   return {
@@ -92,10 +93,11 @@ type Miss = (part: Part, problem: string) => void
 
 async function findCmake(
   env: NodeJS.ProcessEnv,
+  cwd: string,
   miss: Miss,
 ): Promise<{ path: string; version: string } | null> {
   const oldest = OLDEST_CMAKE.join('.')
-  const path = await onPath('cmake', env)
+  const path = await findProgram('cmake', env, cwd)
   if (path === null) {
     miss('cmake', `cmake is not on PATH (${oldest} or newer is needed)`)
     return null
@@ -113,27 +115,35 @@ async function findCmake(
   return { path, version }
 }
 
-async function findCompiler(env: NodeJS.ProcessEnv, miss: Miss): Promise<string | null> {
+async function findCompiler(
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  miss: Miss,
+): Promise<string | null> {
   if (process.platform === 'win32') return null
   const named = env.CXX?.trim()
   if (named) {
     const [program = named] = named.split(/\s+/)
-    const path = await onPath(program, env)
+    const path = await findProgram(program, env, cwd)
     if (path === null) miss('compiler', `the C++ compiler "${named}" that CXX names does not exist`)
     return path
   }
   for (const name of ['c++', 'g++', 'clang++']) {
-    const path = await onPath(name, env)
+    const path = await findProgram(name, env, cwd)
     if (path !== null) return path
   }
   miss('compiler', 'no C++ compiler is on PATH (neither c++, g++ nor clang++)')
   return null
 }
 
-async function findGenerator(env: NodeJS.ProcessEnv, miss: Miss): Promise<BuildTools['generator']> {
+async function findGenerator(
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  miss: Miss,
+): Promise<BuildTools['generator']> {
   if (process.platform === 'win32') return undefined
-  if ((await onPath('ninja', env)) !== null) return 'Ninja'
-  if ((await onPath('make', env)) !== null) return 'Unix Makefiles'
+  if ((await findProgram('ninja', env, cwd)) !== null) return 'Ninja'
+  if ((await findProgram('make', env, cwd)) !== null) return 'Unix Makefiles'
   miss('make', 'neither ninja nor make is on PATH')
   return undefined
 }
@@ -175,18 +185,16 @@ function packageFolder(name: string): string {
 }
 
 /** A program: by its name on `PATH`, or by a path. */
-async function onPath(name: string, env: NodeJS.ProcessEnv): Promise<string | null> {
-  const isPath = /[/\\]/.test(name)
-  const file = process.platform === 'win32' && !/\.exe$/i.test(name) ? `${name}.exe` : name
-  const folders = isPath ? [''] : (env.PATH ?? env.Path ?? '').split(delimiter).filter(Boolean)
-  for (const folder of folders) {
-    const path = resolve(folder, file)
-    const found = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (found) return path
+async function findProgram(
+  name: string,
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+): Promise<string | null> {
+  if (/[/\\]/.test(name)) {
+    const path = resolve(cwd, name)
+    return (await isExecutable(path)) ? path : null
   }
+  for await (const path of programsOnPath(name, env, cwd)) return path
   return null
 }
 

@@ -20,7 +20,7 @@ export interface WrittenProject {
  *
  * @param force whether to overwrite its files; others are never touched
  * @throws FilesExistError, with nothing written, when some are there and `force` is false; ConfigError when the
- *   folder cannot be made or written to
+ *   folder cannot be made or written to; the system's ENOSPC or EDQUOT when the disk is full
  */
 export async function writeProject(folder: string, force: boolean): Promise<WrittenProject> {
   const templates = join(packageRoot(), 'lib', 'cli', 'init', 'templates')
@@ -39,7 +39,8 @@ export async function writeProject(folder: string, force: boolean): Promise<Writ
     }
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
-    if (code === undefined) throw cause
+    // A full disk is no fault of the folder, and something was begun.
+    if (code === undefined || code === 'ENOSPC' || code === 'EDQUOT') throw cause
     throw new ConfigError(`Cannot write to ${JSON.stringify(folder)}`, [{ path: '', message }], {
       cause,
     })

@@ -49,9 +49,7 @@ export async function inspectManifest(
   } catch (error) {
     if (!(error instanceof InvalidRecordError)) throw error
     // Some other JSON file is not damaged.
-    if (store === null && error.cause instanceof ConfigError) {
-      throw new ConfigError(`There is no manifest in ${JSON.stringify(path)}`, error.cause.issues)
-    }
+    if (store === null) throw noManifest(path, error)
     problems.push(problemOf(error))
   }
   if (descriptor === undefined) return report(null, false)
@@ -74,6 +72,11 @@ export async function inspectManifest(
   progress.end()
   problems.splice(0, problems.length, ...found.problems)
   return report({ ...found.report, chunks }, verify)
+}
+
+function noManifest(path: string, { cause, problem }: InvalidRecordError): ConfigError {
+  const issues = cause instanceof ConfigError ? cause.issues : [{ path: '', message: problem }]
+  return new ConfigError(`There is no manifest in ${JSON.stringify(path)}`, issues)
 }
 
 /** The store in which `path` is `artifacts/manifests/<file>`. */

@@ -41,11 +41,16 @@ export function findAddon(): AddonPlace {
 
 /** How an addon that is absent or does not load comes to be. */
 export function addonRepair(): Pick<Repair, 'remedy' | 'otherwise'> {
-  const named = ['TORCHBED_PREBUILD', 'PREBUILDS_ONLY'].find((name) => process.env[name])
+  const named = variablesOverBuild()[0]
   return {
     remedy: named === undefined ? buildCommand() : unsetVariable(named),
     otherwise: 'In a bundle, keep torchbed external',
   }
+}
+
+/** The environment variables that are set and put other places before `build/Release` in the package. */
+export function variablesOverBuild(): string[] {
+  return ['TORCHBED_PREBUILD', 'PREBUILDS_ONLY'].filter((name) => process.env[name])
 }
 
 /** The command that compiles the addon: in a clone, in an installed package. */

@@ -8,13 +8,14 @@
  * others may be skipped.
  */
 import { constants } from 'node:fs'
-import { access, realpath, stat } from 'node:fs/promises'
-import { basename, delimiter, dirname, join, resolve } from 'node:path'
+import { access, realpath } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { InstallationError } from '../../errors.js'
 import { locateLibpython } from './libpython.js'
 import { isOtherMachine } from './machine.js'
 import type { ProbeFacts } from './probe-facts.js'
 import { runProbe, workingFolder, type ProbeOptions } from './python-probe.js'
+import { isExecutable, programsOnPath } from './programs.js'
 import * as refusals from './refusals.js'
 import { isPresent, lostBase } from './virtual-environment.js'
 
@@ -188,7 +189,7 @@ async function resolveNamed(
   { env = process.env, cwd = workingFolder() }: ProbeOptions,
 ): Promise<string> {
   if (!/[/\\]/.test(name)) {
-    for await (const path of onPath(name, env, cwd)) return path
+    for await (const path of programsOnPath(name, env, cwd)) return path
     throw refusals.notOnPath(name, source)
   }
   const path = resolve(cwd, name)
@@ -226,18 +227,9 @@ async function* candidates({
     names.push(`python3.${minor}`)
   }
   for (const name of names) {
-    for await (const path of onPath(name, env, cwd)) {
+    for await (const path of programsOnPath(name, env, cwd)) {
       yield { path, because: `it is the first on PATH that fits, as "${name}"` }
     }
-  }
-}
-
-async function* onPath(name: string, env: NodeJS.ProcessEnv, cwd: string): AsyncGenerator<string> {
-  const file = process.platform === 'win32' && !/\.exe$/i.test(name) ? `${name}.exe` : name
-  const folders = (env.PATH ?? env.Path ?? '').split(delimiter)
-  for (const folder of folders) {
-    const path = resolve(cwd, folder, file)
-    if (folder !== '' && (await isExecutable(path))) yield path
   }
 }
 
@@ -255,15 +247,6 @@ function condaPython(folder: string): string {
 async function withoutFolderLinks(path: string): Promise<string> {
   const folder = await realpath(dirname(path)).catch(() => dirname(path))
   return join(folder, basename(path))
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK)
-    return (await stat(path)).isFile()
-  } catch {
-    return false
-  }
 }
 
 async function isReadable(path: string): Promise<boolean> {

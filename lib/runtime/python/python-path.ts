@@ -4,6 +4,7 @@ import { delimiter, join, resolve } from 'node:path'
 import { PythonStartError } from '../../errors.js'
 import type { ProbedPython } from './find-python.js'
 import { unsetVariable } from './installing.js'
+import { workingFolder } from './python-probe.js'
 
 /**
  * Refuse a search path that would put another Python's standard library before the own one.
@@ -60,7 +61,7 @@ function foldersOf(pythonPath = ''): string[] {
   return pythonPath
     .split(delimiter)
     .filter((folder) => folder !== '')
-    .map((folder) => resolve(folder))
+    .map((folder) => resolve(workingFolder(), folder))
 }
 
 async function isStandardLibrary(folder: string): Promise<boolean> {

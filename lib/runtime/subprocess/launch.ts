@@ -5,6 +5,7 @@ import { ValueError } from '../../errors.js'
 import { refuseUnfitVariables } from '../environment-variables.js'
 import { packageRoot } from '../package-root.js'
 import type { WorkloadSpec } from '../python-runtime.js'
+import { workingFolder } from '../python/python-probe.js'
 import { RefusedValue } from '../refused-value.js'
 import { writePythonJson } from './protocol-write.js'
 
@@ -75,7 +76,7 @@ function configText({ config = null }: WorkloadSpec): string {
 
 function pythonPath(roots: readonly string[], given: string | undefined): string {
   const paths = roots.map((root, index) => {
-    const path = resolve(withoutNul(root, `moduleSearchRoots[${index}]`))
+    const path = resolve(workingFolder(), withoutNul(root, `moduleSearchRoots[${index}]`))
     if (!path.includes(delimiter)) return path
     throw new ValueError(
       `Cannot pass the module search root ${JSON.stringify(root)} to a worker process: it contains ` +
