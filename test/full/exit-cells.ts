@@ -92,9 +92,10 @@ export const STATES = {
     spreadMs: 50,
     busy: false,
     children: 2,
-    // torch's own SIGCHLD handler, when multiprocessing ends the workers; under plain python too.
+    // Under plain python too: torch's own SIGCHLD handler, when multiprocessing ends the workers, and
+    // multiprocessing's tracker, which outlives a process that was killed, on the semaphores it removes.
     noise:
-      /^(?:Error in atexit|Exception ignored in atexit).*\n(?: .*\n)*RuntimeError: DataLoader worker .*Terminated\. *\n/m,
+      /^(?:(?:Error in atexit|Exception ignored in atexit).*\n(?: .*\n)*RuntimeError: DataLoader worker .*Terminated\. *\n|.*UserWarning: resource_tracker: There appear to be \d+ leaked semaphore objects.*\n {2}warnings\.warn\(.*\n)/m,
   },
   thread: {
     what: 'with a non-daemon Python thread that does not end',
