@@ -172,7 +172,7 @@ posixDescribe('torchbed build', () => {
 
   it('says what keeps Node.js from using what was compiled', async () => {
     const addon = join(folder, 'out', 'build', 'Release', 'torchbed.node')
-    await standIn(`mkdir -p ${join(addon, '..')} && cp ${findAddon().path} ${addon}`)
+    await standIn(`mkdir -p ${join(addon, '..')} && cp '${findAddon().path}' ${addon}`)
     const env = { PREBUILDS_ONLY: '1', TORCHBED_PREBUILD: '/another' }
     const end = await build(['make', 'c++', 'sh', 'mkdir', 'cp'], [], env)
     assert.equal(end.code, 0, end.stderr)

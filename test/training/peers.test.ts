@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
-  ConfigError,
   EmptyMergeCandidateError,
   LeasePlanner,
   MixedBaseHeadError,
@@ -11,6 +10,7 @@ import {
   NonPositiveContributionWeightError,
   ShardCache,
   UnknownChunkError,
+  InvalidRecordError,
   UnknownHeadError,
   type HeadDescriptor,
 } from '../../lib/index.js'
@@ -185,7 +185,7 @@ describe('the canonical head of a store', () => {
     const path = canonicalHeadPath(run.store)
     await mkdir(join(path, '..'), { recursive: true })
     await writeFile(path, '{"head_id": 3}')
-    await assert.rejects(readCanonicalHead(run.store), ConfigError)
+    await assert.rejects(readCanonicalHead(run.store), InvalidRecordError)
     await writeFile(path, '{"head_id": "nowhere"}')
     await assert.rejects(readCanonicalHead(run.store), UnknownHeadError)
   })
