@@ -16,13 +16,8 @@ export {
 export { MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_PATH_COMPONENT_BYTES } from './constants.js'
 export { contentId, contentIdFromDigest, contentIdOf, isContentId } from './content-id.js'
 export * from './ids.js'
-export {
-  parseJson,
-  parseJsonAsync,
-  type JsonAsyncOptions,
-  type JsonLimits,
-  type JsonValue,
-} from './json-read.js'
+export type { JsonValue } from './json-parser.js'
+export { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from './json-read.js'
 export type { JsonStyle } from './json-write.js'
 export { pathComponent } from './path-component.js'
 export {

@@ -7,8 +7,17 @@
 
 import { MAX_JSON_DEPTH } from './constants.js'
 import { clip } from './describe.js'
-import type { JsonValue } from './json-read.js'
 import { isWellFormed } from './wire.js'
+
+/** Any JSON value, with integers as `bigint` and floats as `number`. */
+export type JsonValue =
+  | null
+  | boolean
+  | bigint
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue }
 
 /** Parses one text. */
 export class JsonParser {

@@ -10,17 +10,7 @@ import { setImmediate } from 'node:timers/promises'
 
 import { AbortError, ConfigError } from '../errors.js'
 import { MAX_JSON_BYTES, VALUES_PER_SLICE } from './constants.js'
-import { JsonParser } from './json-parser.js'
-
-/** Any JSON value, with integers as `bigint` and floats as `number`. */
-export type JsonValue =
-  | null
-  | boolean
-  | bigint
-  | number
-  | string
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue }
+import { JsonParser, type JsonValue } from './json-parser.js'
 
 /** What a reader accepts. */
 export interface JsonLimits {

@@ -4,7 +4,7 @@ import { Codec, refuse } from './codec.js'
 import { MAX_JSON_DEPTH } from './constants.js'
 import { isObject, list, map } from './containers.js'
 import { describe } from './describe.js'
-import type { JsonValue } from './json-read.js'
+import type { JsonValue } from './json-parser.js'
 import { encodeText, i64Exact, text } from './primitives.js'
 import { compareUtf8, type Wire } from './wire.js'
 

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 
-import type { JsonValue } from '../../../lib/schema/json-read.js'
+import type { JsonValue } from '../../../lib/schema/json-parser.js'
 import type { Wire } from '../../../lib/schema/wire.js'
 
 /** Any text that UTF-8 can hold, `__proto__` and names of Object.prototype among them. */
