@@ -155,10 +155,18 @@ const surroundings = {
     result: [{ learned: true, threads: 1 }],
   },
   'folder-gone-before': {
-    what: 'whose working folder is deleted starts Python, with a PYTHONPATH below that folder too',
+    what: 'whose working folder is deleted starts Python',
     action: 'folder-gone-before',
-    env: () => ({ PYTHONPATH: 'modules' }),
     result: { started: true },
+  },
+  'folder-gone-path': {
+    what: 'whose working folder is deleted gets a typed error when PYTHONPATH is relative to it',
+    action: 'folder-gone-before',
+    env: () => ({ PYTHONPATH: '/nowhere:' }),
+    result: {
+      code: 'ERR_PYTHON_START',
+      message: /PYTHONPATH has "", which .* deleted.*unset PYTHONPATH/,
+    },
   },
   'folder-gone-after': {
     what: 'whose working folder is deleted after it has trained trains again',

@@ -19,6 +19,7 @@ const CUT = [
   'surroundings/python-startup',
   'surroundings/read-only',
   'surroundings/c-locale',
+  'surroundings/folder-gone-path',
   'surroundings/stdout-closed',
   'surroundings/few-files',
   'surroundings/faulthandler-wasm',

@@ -12,7 +12,7 @@ import { call, HOST_SESSION, progress, typedError, type Link } from './call.js'
 import { MAX_TIMEOUT_MS } from '../deadline.js'
 import { refuseUnfitVariables } from '../environment-variables.js'
 import { findPython, type PythonInstallation } from '../python/find-python.js'
-import { refuseForeignLibrary, startRemedy } from '../python/python-path.js'
+import { refuseUnfitPath, startRemedy } from '../python/python-path.js'
 import { OutputHub, type OutputEvents } from '../output.js'
 import { packageRoot } from '../package-root.js'
 import { endProgress } from '../progress.js'
@@ -118,7 +118,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
       env,
     }
     const pythonPath = env.PYTHONPATH ?? process.env.PYTHONPATH
-    if (executable === '') await refuseForeignLibrary(python, pythonPath)
+    if (executable === '') await refuseUnfitPath(python, pythonPath)
     await bridge.start(start).catch((reason: unknown) => {
       const error = typedError('start', reason)
       if (!(error instanceof PythonStartError)) throw error

@@ -1,31 +1,53 @@
-/** `PYTHONPATH` may hold the standard library of another Python, which ends this one before it can say why. */
+/** A `PYTHONPATH` that ends Python before it can say why, and the process with it. */
 import { realpath, stat } from 'node:fs/promises'
-import { delimiter, join, resolve } from 'node:path'
+import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { PythonStartError } from '../../errors.js'
 import type { ProbedPython } from './find-python.js'
 import { unsetVariable } from './installing.js'
 import { workingFolder } from './python-probe.js'
 
 /**
- * Refuse a search path that would put another Python's standard library before the own one.
+ * Refuse a search path that would put another Python's standard library before the own one, or one below a
+ * working folder that was deleted.
  *
  * @param pythonPath value of `PYTHONPATH`
  * @throws PythonStartError
  */
-export async function refuseForeignLibrary(
+export async function refuseUnfitPath(
   python: Pick<ProbedPython, 'executable' | 'version' | 'stdlib'>,
   pythonPath: string | undefined,
 ): Promise<void> {
+  const problem = (await lostFolder(pythonPath)) ?? (await foreignLibrary(python, pythonPath))
+  if (problem === null) return
+  throw new PythonStartError(
+    `Cannot start Python ${python.version} (${python.executable}): PYTHONPATH has ${problem}`,
+    { remedy: unsetVariable('PYTHONPATH') },
+  )
+}
+
+async function lostFolder(pythonPath = ''): Promise<string | null> {
+  // An empty entry is the working folder itself.
+  const lost = pythonPath.split(delimiter).find((folder) => !isAbsolute(folder))
+  if (pythonPath === '' || lost === undefined) return null
+  try {
+    await realpath('.') // process.cwd() may remember a folder that is gone.
+    return null
+  } catch {
+    return `${JSON.stringify(lost)}, which is relative to the working folder, and that was deleted`
+  }
+}
+
+async function foreignLibrary(
+  python: Pick<ProbedPython, 'stdlib'>,
+  pythonPath: string | undefined,
+): Promise<string | null> {
   const own = await realpath(python.stdlib).catch(() => python.stdlib)
   for (const folder of foldersOf(pythonPath)) {
     if (!(await isStandardLibrary(folder))) continue
     if ((await realpath(folder)) === own) continue
-    throw new PythonStartError(
-      `Cannot start Python ${python.version} (${python.executable}): PYTHONPATH has ${folder}, the standard ` +
-        'library of another Python',
-      { remedy: unsetVariable('PYTHONPATH') },
-    )
+    return `${folder}, the standard library of another Python`
   }
+  return null
 }
 
 /**
