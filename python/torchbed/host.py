@@ -135,19 +135,20 @@ class Host:
 
 _host = Host()
 _started = False
+_is_on_terminal = False
 _is_forked_child = False
 
 
 def start() -> None:
     """Prepare this interpreter for living inside another process. A second call does nothing."""
-    global _started
+    global _started, _is_on_terminal
     if _started:
         return
     _started = True
     from _torchbed_bridge import hold_signal, share_signal, write
 
     redirect_standard_streams(write)
-    share_standard_descriptors()
+    _is_on_terminal = share_standard_descriptors()
     share_signals(hold_signal, share_signal)
     os.register_at_fork(after_in_child=_note_fork)
     prefer_spawn()
@@ -247,6 +248,8 @@ def _dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
     target: Host | Session | None = None
     mark: int | None = None
     try:
+        if _is_on_terminal:
+            share_standard_descriptors()
         target = _host if session == HOST_SESSION else _host.session(session)
         mark = target.mark()
         result = target.call(method, params)

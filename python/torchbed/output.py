@@ -59,18 +59,22 @@ def redirect_standard_streams(deliver: Callable[[int, str], None]) -> None:
     _replace("stdin", open(os.devnull, encoding="utf-8"))  # noqa: SIM115
 
 
-def share_standard_descriptors() -> None:
+def share_standard_descriptors() -> bool:
     """Let the processes that hooks start have descriptors 0, 1 and 2.
 
     Node.js marks them close-on-exec and hands them on by itself to its own children; those of
     Python would have none, and would take the first files that they open for them. Where they are
     inherited, as in any other Python, is PEP 446.
+
+    Returns True when this does not last: Node.js opens a terminal anew at its first use, with the
+    mark.
     """
     if os.name != "posix":
-        return
+        return False
     for descriptor in (0, 1, 2):
         with contextlib.suppress(OSError):  # closed by the host
             os.set_inheritable(descriptor, True)
+    return any(os.isatty(descriptor) for descriptor in (0, 1, 2))
 
 
 def flush_standard_streams() -> None:

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findPython } from '../../lib/index.js'
-import { withTorch, workloadRoot } from '../support/workloads.js'
+import { nodeOnTerminal, rows, withTerminals } from '../support/terminal.js'
+import { doing, withTorch, workloadRoot } from '../support/workloads.js'
 
 const run = promisify(execFile)
 const library = import.meta.resolve('../../lib/index.js')
@@ -59,6 +60,33 @@ describe('a Python that starts', () => {
   it('ignores the PYTHONHOME of another Python', async () => {
     const facts = await started({ PYTHONHOME: '/nowhere' })
     assert.equal(facts.prefix, join(folder, 'venv'))
+  })
+})
+
+const terminalDescribe = withTerminals ? describe : describe.skip
+
+terminalDescribe('a terminal (skipped where there are no ptys)', () => {
+  it('is that of a command in a hook, too, when Node.js used it first after the start', async () => {
+    const command = ['sh', '-c', 'echo from a command; echo its error >&2']
+    const statement = `import subprocess; subprocess.run(${JSON.stringify(command)}, check=True)`
+    const code = `
+      import { EmbeddedRuntime } from ${JSON.stringify(library)}
+      const runtime = await EmbeddedRuntime.start()
+      const session = await runtime.openWorkload({
+        factory: 'plain:create_workload', moduleSearchRoots: [${JSON.stringify(workloadRoot)}] })
+      await session.call('init_model', { device: 'cpu' })
+      console.log('from Node.js')
+      console.error('its error')
+      await session.call('train_window', ${JSON.stringify(doing(statement))})`
+    const args = ['--input-type=module', '--eval', code]
+    const end = await nodeOnTerminal(args, { cwd: tmpdir(), columns: 80 })
+    assert.equal(end.code, 0, end.output)
+    assert.deepEqual(rows(end.output), [
+      'from Node.js',
+      'its error',
+      'from a command',
+      'its error',
+    ])
   })
 })
 

@@ -26,11 +26,15 @@ export const withTerminals = process.platform !== 'win32'
 
 /** Runs `torchbed` with arguments on a terminal; killed after a minute. */
 export async function onTerminal(args: string[], run: TerminalRun): Promise<TerminalEnd> {
+  return nodeOnTerminal([join(packageRoot(), 'dist', 'lib', 'cli', 'main.js'), ...args], run)
+}
+
+/** Runs Node.js with arguments on a terminal; killed after a minute. */
+export async function nodeOnTerminal(args: string[], run: TerminalRun): Promise<TerminalEnd> {
   const { columns, laterColumns = columns, cwd, env } = run
   const { executable } = await findPython()
   const helper = join(packageRoot(), 'test', 'support', 'terminal.py')
-  const main = join(packageRoot(), 'dist', 'lib', 'cli', 'main.js')
-  const command = [String(columns), String(laterColumns), process.execPath, main, ...args]
+  const command = [String(columns), String(laterColumns), process.execPath, ...args]
   const end = spawnSync(executable, [helper, ...command], {
     cwd,
     env: { ...process.env, TERM: 'xterm-256color', ...env },
