@@ -81,12 +81,7 @@ terminalDescribe('a terminal (skipped where there are no ptys)', () => {
     const args = ['--input-type=module', '--eval', code]
     const end = await nodeOnTerminal(args, { cwd: tmpdir(), columns: 80 })
     assert.equal(end.code, 0, end.output)
-    assert.deepEqual(rows(end.output), [
-      'from Node.js',
-      'its error',
-      'from a command',
-      'its error',
-    ])
+    assert.deepEqual(rows(end.output), ['from Node.js', 'its error', 'from a command', 'its error'])
   })
 })
 
