@@ -321,6 +321,11 @@ const environments = {
     action: 'terminate-often',
     result: { call: 0 },
   },
+  'terminate-in-addon': {
+    what: 'that terminates ten workers in the middle of native code goes on',
+    action: 'terminate-in-addon',
+    result: { call: 0 },
+  },
   'copy-after': {
     what: 'with a second copy of the package gets a typed error from it, and the first goes on',
     action: 'copy-after',

@@ -85,6 +85,17 @@ export const ENVIRONMENTS: Readonly<Record<string, Action>> = {
     return { call: (await act('identify', { call: 0 })).call }
   },
 
+  'terminate-in-addon': async () => {
+    const act = await open(await EmbeddedRuntime.start())
+    for (let i = 0; i < 10; i++) {
+      const worker = thread({ inAddon: true })
+      await once(worker, 'message')
+      await delay(i)
+      await worker.terminate()
+    }
+    return { call: (await act('identify', { call: 0 })).call }
+  },
+
   'copy-after': async () => {
     const act = await open(await EmbeddedRuntime.start())
     const second = await startCopy()
