@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { chunkingScheme, FsArtifactStore, type Durability } from '../../lib/checkpoint/index.js'
 import { sweepElsewhere } from '../full/crash-faults.js'
 import { unsafeIn } from '../full/crash-log.js'
-import { faultEnvironment, FaultFile, faultLibrary, withSmallDisk } from '../full/faults.js'
+import { faultEnvironment, FaultFile, faultLibrary } from '../full/faults.js'
+import { withSmallDisk } from '../support/small-disk.js'
 import {
   filesBelow,
   removeFolder,
@@ -44,7 +45,7 @@ describe('the artifact store, when the system refuses,', () => {
   )
 
   it('on a full disk (needs mount) keeps what it had, and stores again when there is room', async function () {
-    const isMounted = await withSmallDisk(join(folder, 'disk'), 4, async (disk) => {
+    const isMounted = await withSmallDisk(join(folder, 'disk'), '4m', async (disk) => {
       const store = new FsArtifactStore(disk, { chunkGraceMs: 0 })
       const chunking = chunkingScheme(256 * 1024)
       const kept = Buffer.alloc(1024 * 1024, 'kept')

@@ -10,7 +10,7 @@ import { findPython } from '../../lib/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 import { shellWord } from '../../lib/runtime/python/installing.js'
 import { jsonEvents, torchbed } from '../support/cli.js'
-import { onSmallDisk } from '../support/small-disk.js'
+import { withSmallDisk } from '../support/small-disk.js'
 import { withTorch } from '../support/workloads.js'
 
 const files = ['prepare.py', 'spirals.py', 'torchbed.json']
@@ -83,7 +83,7 @@ describe('torchbed init', () => {
 
   it('fails, and is not misused, when the disk is full', async function () {
     const disk = join(folder, 'disk')
-    const ran = await onSmallDisk(disk, '4k', async () => {
+    const ran = await withSmallDisk(disk, '4k', async () => {
       await writeFile(join(disk, 'first'), 'full')
       const end = await torchbed(['init', disk])
       assert.equal(end.code, 1)

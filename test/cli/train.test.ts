@@ -7,7 +7,7 @@ import { join, relative } from 'node:path'
 import { FsArtifactStore } from '../../lib/index.js'
 import { canonicalLineage, readCanonicalHead } from '../../lib/training/canonical-head.js'
 import { jsonEvents, torchbed } from '../support/cli.js'
-import { onSmallDisk } from '../support/small-disk.js'
+import { withSmallDisk } from '../support/small-disk.js'
 import { writeShards } from '../support/shards.js'
 import { workloadRoot } from '../support/workloads.js'
 
@@ -291,7 +291,7 @@ describe('torchbed train', () => {
 
   it('leaves no half-written artifact when the disk is full', async function () {
     const disk = join(folder, 'disk')
-    const ran = await onSmallDisk(disk, '64k', async () => {
+    const ran = await withSmallDisk(disk, '64k', async () => {
       const runtime = {
         module_search_roots: [workloadRoot],
         workload_factory: 'plain:create_large',

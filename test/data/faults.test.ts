@@ -9,7 +9,8 @@ import { contentId, type ShardFetchEntry } from '../../lib/schema/index.js'
 import { runScript } from '../checkpoint/support.js'
 import { sweepElsewhere } from '../full/crash-faults.js'
 import { unsafeIn } from '../full/crash-log.js'
-import { faultEnvironment, FaultFile, faultLibrary, withSmallDisk } from '../full/faults.js'
+import { faultEnvironment, FaultFile, faultLibrary } from '../full/faults.js'
+import { withSmallDisk } from '../support/small-disk.js'
 import { Dataset } from './support/dataset.js'
 
 const library = faultLibrary()
@@ -51,7 +52,7 @@ describe('the shard cache, when the system refuses,', () => {
   )
 
   it('on a full disk (needs mount) keeps what it had, and fetches again when there is room', async function () {
-    const isMounted = await withSmallDisk(join(dataset.folder, 'disk'), 2, async (disk) => {
+    const isMounted = await withSmallDisk(join(dataset.folder, 'disk'), '2m', async (disk) => {
       const cache = new ShardCache(disk)
       await dataset.fetch([0], { cache })
       await assert.rejects(dataset.fetch([1], { cache }), refused('ENOSPC'))

@@ -1,6 +1,6 @@
 /** Makes the system calls of another process fail, or kill it: faults.c, and the orders that it takes. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { packageRoot } from '../../lib/runtime/package-root.js'
@@ -106,26 +106,4 @@ export function faultEnvironment(
     TORCHBED_FAULT_FILE: file,
     ...(log !== undefined && { TORCHBED_FAULT_LOG: log }),
   }
-}
-
-/**
- * Runs something on a disk of its own, of so many mebibytes.
- *
- * @returns false, without having run it, where this process may not mount one
- */
-export async function withSmallDisk(
-  folder: string,
-  mebibytes: number,
-  use: (disk: string) => Promise<void>,
-): Promise<boolean> {
-  if (process.platform !== 'linux') return false
-  mkdirSync(folder, { recursive: true })
-  const options = ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', folder]
-  if (spawnSync('mount', options).status !== 0) return false
-  try {
-    await use(folder)
-  } finally {
-    spawnSync('umount', [folder])
-  }
-  return true
 }

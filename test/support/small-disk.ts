@@ -1,29 +1,25 @@
-import { execFileSync } from 'node:child_process'
-import { mkdir } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 
 /**
- * Runs something with a disk of its own, mounted at a folder.
+ * Runs something on a disk of its own.
  *
- * @param size such as `64k`
- * @returns whether it ran; mounting is for root on Linux
+ * @param size such as `64k` or `2m`
+ * @returns false, without having run it, where this process may not mount one
  */
-export async function onSmallDisk(
+export async function withSmallDisk(
   folder: string,
   size: string,
-  run: () => Promise<void>,
+  use: (disk: string) => Promise<void>,
 ): Promise<boolean> {
-  await mkdir(folder)
+  if (process.platform !== 'linux') return false
+  mkdirSync(folder, { recursive: true })
+  const options = ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]
+  if (spawnSync('mount', options).status !== 0) return false
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder], {
-      stdio: 'ignore',
-    })
-  } catch {
-    return false
-  }
-  try {
-    await run()
+    await use(folder)
   } finally {
-    execFileSync('umount', [folder])
+    spawnSync('umount', [folder])
   }
   return true
 }
