@@ -107,6 +107,9 @@ export class CacheTarget extends CrashTarget {
     // Another writer may not have published what this one has.
     const limit = this.settings.writer === 0 ? this.#published : FIRST_SHARDS
     const ordinals = new Set(Array.from({ length: 1 + random.below(6) }, () => random.below(limit)))
+    for (const ordinal of ordinals) {
+      if (this.#isOwn(ordinal)) begin(`shard ${ordinal}`, 'cached')
+    }
     const cached = await this.#lease([...ordinals])
     for (const { path, microshard } of cached) {
       const { ordinal } = microshard

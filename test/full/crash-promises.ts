@@ -41,11 +41,16 @@ export function readReports(text: string): Report[] {
   return lines.map((line) => JSON.parse(line) as Report)
 }
 
+/** @throws {Error} where a register that has a value got another one without notice: a kill in between would look like a fault. */
 export function promisesOf(reports: readonly Report[]): Promises {
   const promises: Record<string, PromisedValue[]> = {}
   for (const one of reports) {
     if (one.type === 'begin') (promises[one.name] ??= [null]).push(one.value)
-    if (one.type === 'done') promises[one.name] = [one.value]
+    if (one.type === 'done') {
+      if (promises[one.name]?.includes(one.value) === false)
+        throw new Error(`${one.name} became ${one.value}, which nobody had begun`)
+      promises[one.name] = [one.value]
+    }
   }
   return promises
 }

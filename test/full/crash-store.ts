@@ -102,8 +102,10 @@ export class StoreTarget extends CrashTarget {
 
   async #keepByHead(random: Random): Promise<void> {
     const headId = this.#name(`head ${random.below(4)}`)
+    const name = `head pin ${headId}`
+    begin(name, 'pinned')
     await this.#store.pinHead(headId)
-    done(`head pin ${headId}`, 'pinned')
+    done(name, 'pinned')
     await this.#keep(random, headId)
   }
 

@@ -51,6 +51,14 @@ describe('the promises before a crash', () => {
     ].join('\n')
     assert.deepEqual(promisesOf(readReports(text)), { a: [1, 2], b: [null, 3] })
   })
+
+  it('refuse a value that was done and never begun, as a kill before the report would look like a fault', () => {
+    const reports = [
+      { type: 'done', name: 'a', value: 1 },
+      { type: 'done', name: 'a', value: null },
+    ] as const
+    assert.throws(() => promisesOf(reports), /^Error: a became null, which nobody had begun$/)
+  })
 })
 
 describe('the judge of what a crash has left', () => {
