@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { ItemName, Measurement } from './soak-items.js'
 
-/** When a program is killed, in milliseconds: fifteen times what the slowest takes. */
+/** When a program is killed, in milliseconds: four times what the slowest takes on a busy machine. */
 const HANGS_MS = 900_000
 
 /**
