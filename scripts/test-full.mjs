@@ -1,10 +1,12 @@
 /**
  * Run the long tests: `npm run test:full`. docs/reliability.md says what they hold torchbed to.
  *
- * A table is the last thing on stdout, with a line for each failure that says how to repeat it alone.
+ * A table is the last thing on stdout, with a line for each failure that says how to repeat it alone. Its load is that
+ * of the last minute of a part: how many threads ran or waited for a CPU, those of other programs among them.
  * Progress goes to stderr. The exit code is 1 when something failed, 2 for a wrong option.
  */
 import { writeFile } from 'node:fs/promises'
+import { availableParallelism, loadavg } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { resolveNodes } from './full/nodes.mjs'
@@ -32,11 +34,14 @@ async function runParts(options) {
     note(`${name}: ${PARTS[name].what}`)
     const start = performance.now()
     const result = await runPart(name, { ...options, nodes })
-    results.push({ name, ...result, seconds: (performance.now() - start) / 1000 })
+    const seconds = (performance.now() - start) / 1000
+    const [load] = loadavg()
+    results.push({ name, ...result, seconds, load })
   }
   console.log(tableOf(results))
   if (options.json !== null) {
-    const machine = { node: process.version, platform: process.platform, arch: process.arch }
+    const { version: node, platform, arch } = process
+    const machine = { node, platform, arch, cpus: availableParallelism() }
     await writeFile(options.json, `${JSON.stringify({ ...machine, parts: results }, null, 2)}\n`)
   }
   const executed = results.reduce((sum, { cells }) => sum + cells, 0)

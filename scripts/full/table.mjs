@@ -1,14 +1,15 @@
 /** What a run of `npm run test:full` found, as text. */
 
-/** @param {{name: string, cells: number, failures: {name: string, repeat: string}[], seconds: number}[]} results */
+/** @param {{name: string, cells: number, failures: {name: string, repeat: string}[], seconds: number, load: number}[]} results */
 export function tableOf(results) {
   const rows = [
-    ['part', 'cells run', 'failures', 'seconds'],
-    ...results.map(({ name, cells, failures, seconds }) => [
+    ['part', 'cells run', 'failures', 'seconds', 'load'],
+    ...results.map(({ name, cells, failures, seconds, load }) => [
       name,
       String(cells),
       String(failures.length),
       seconds.toFixed(1),
+      load.toFixed(1),
     ]),
   ]
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))

@@ -48,7 +48,10 @@ describe('the command that runs the long tests', () => {
       const asked = ['--quick', '--only', 'exit', '--cell', 'finding/sig*', '--times', '2']
       const { status, stdout, stderr } = run(...asked, '--json', json)
       assert.equal(status, 0, stdout + stderr)
-      assert.match(stdout, /^part +cells run +failures +seconds\nexit +4 +0 +\d+\.\d$/m)
+      assert.match(
+        stdout,
+        /^part +cells run +failures +seconds +load\nexit +4 +0 +\d+\.\d +\d+\.\d$/m,
+      )
       assert.match(stderr, /^\[4\/4\] ok /m)
       const { node, parts } = JSON.parse(await readFile(json, 'utf8')) as Record<string, unknown>
       assert.equal(node, process.version)

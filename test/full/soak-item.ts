@@ -1,9 +1,9 @@
 /** Runs a program that measures itself, in a process of its own, and reads what it says. */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { ItemName, Measurement } from './soak-items.js'
+import { ITEMS, type Item, type ItemName, type Measurement } from './soak-items.js'
 
-/** When a program is killed, in milliseconds: four times what the slowest takes on a busy machine. */
+/** When a program is killed, in milliseconds: eight times what the slowest takes on a busy machine. */
 const HANGS_MS = 900_000
 
 /**
@@ -12,13 +12,6 @@ const HANGS_MS = 900_000
  */
 const V8_OPTIONS = ['--expose-gc', '--max-semi-space-size=1']
 
-/**
- * The C library lets its thresholds grow with the blocks that are freed, and then keeps up to 64 MiB at the top of each
- * thread's heap, which malloc_trim does not give back. Named, the threshold stays what it is at the start, so
- * that free memory is not taken for a leak either (man 3 mallopt, M_MMAP_THRESHOLD).
- */
-const MALLOC_OPTIONS = { MALLOC_TRIM_THRESHOLD_: '131072' }
-
 /** Repeats an item `count` times after its warm-up. Throws when the process does not end well. */
 export async function runItem(
   item: ItemName,
@@ -26,8 +19,9 @@ export async function runItem(
   node = process.execPath,
 ): Promise<Measurement> {
   const script = fileURLToPath(new URL('soak-child.js', import.meta.url))
+  const { env }: Item = ITEMS[item]
   const command = [node, ...V8_OPTIONS, script, item, String(count)]
-  return (await measuredBy(command, MALLOC_OPTIONS)) as Measurement
+  return (await measuredBy(command, env)) as Measurement
 }
 
 /** Runs a command whose stdout is one line of JSON, and answers that. Throws with its stderr when it fails. */
