@@ -41,7 +41,7 @@ async function runParts(options) {
   console.log(tableOf(results))
   if (options.json !== null) {
     const { version: node, platform, arch } = process
-    const machine = { node, platform, arch, cpus: availableParallelism() }
+    const machine = { node, platform, arch, cores: availableParallelism() }
     await writeFile(options.json, `${JSON.stringify({ ...machine, parts: results }, null, 2)}\n`)
   }
   const executed = results.reduce((sum, { cells }) => sum + cells, 0)
