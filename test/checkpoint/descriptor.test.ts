@@ -80,7 +80,7 @@ describe('the descriptor of an artifact', () => {
           checkArtifactDescriptor(whole)
         },
       ),
-      { numRuns: runs(40, 4000) },
+      { numRuns: runs(100) },
     )
   })
 
