@@ -105,7 +105,7 @@ export function differences(row, node, report) {
   demand('Node.js', report.node.split('.')[0], `v${node.major}`)
   demand('Python', report.python, row.python.version)
   demand('sys.prefix', report.prefix, row.venv ?? row.python.prefix)
-  demand('torch', report.torch, row.torch ?? 'none')
+  demand('torch', withoutLabel(report.torch), withoutLabel(row.torch ?? 'none'))
   demand('the number of examples', report.examples, 1280)
   if (!(report.lossBefore > 1)) {
     found.push(`the loss before training is ${report.lossBefore}, not above 1`)
@@ -115,3 +115,6 @@ export function differences(row, node, report) {
   }
   return found
 }
+
+/** A version without its local label, which names a build and not another version (PEP 440). */
+const withoutLabel = (version) => version.split('+')[0]

@@ -121,12 +121,14 @@ describe('a cell of the matrix', () => {
     [{ node: 'v20.1.0' }, 'Node.js is v20, not v22'],
     [{ python: '3.11.2' }, 'Python is 3.11.2, not 3.11.7'],
     [{ prefix: '/usr' }, 'sys.prefix is /usr, not /venv'],
+    [{ torch: '2.13.0+cu130' }, null],
+    [{ torch: '2.12.1+cu130' }, 'torch is 2.12.1, not 2.13.0'],
     [{ torch: 'none' }, 'torch is none, not 2.13.0'],
     [{ examples: 0 }, 'the number of examples is 0, not 1280'],
     [{ lossBefore: 0.01 }, 'the loss before training is 0.01, not above 1'],
     [{ lossAfter: NaN }, 'the loss after training is NaN, not below 0.05'],
   ] as const) {
-    it(`${problem === null ? 'passes' : 'fails'} when ${problem ?? 'all is as demanded'}`, async () => {
+    it(`${problem === null ? 'passes' : 'fails'} when ${problem ?? `all is as demanded, with ${JSON.stringify(change)}`}`, async () => {
       const { differences } = await load<{ differences: Differences }>('cell.mjs')
       const found = differences(row, { major: 22 }, { ...report, ...change })
       assert.deepEqual(found, problem === null ? [] : [problem])
