@@ -17,7 +17,7 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-import { chunkingScheme, FsArtifactStore, type Durability } from '../lib/checkpoint/index.js'
+import { chunkingScheme, FsArtifactStore, type Durability } from '../lib/store/index.js'
 
 const MIB = 1024 * 1024
 const SPEC = {

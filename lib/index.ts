@@ -4,7 +4,8 @@
  * @packageDocumentation
  */
 
-export * from './checkpoint/index.js'
+export * from './lineage/index.js'
+export * from './store/index.js'
 export * from './data/index.js'
 export * from './errors.js'
 export { ModelHandle } from './project/model-handle.js'
@@ -47,6 +48,6 @@ export { PyFloat, type PyInput, type PyValue } from './runtime/values.js'
 export {
   SubprocessRuntime,
   type SubprocessRuntimeOptions,
-} from './runtime/subprocess/subprocess-runtime.js'
+} from './runtime/process/subprocess-runtime.js'
 export * from './safetensors/index.js'
 export * from './schema/index.js'

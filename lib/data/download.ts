@@ -3,7 +3,7 @@
 import { TorchbedError } from '../errors.js'
 import { MAX_HTTP_REDIRECTS } from './constants.js'
 import { DataHttpError } from './errors.js'
-import { throwIfAborted } from './time-slices.js'
+import { throwIfAborted } from '../core/time-slices.js'
 
 /** How long a server may take, in milliseconds. */
 export interface HttpTimeouts {

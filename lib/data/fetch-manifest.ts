@@ -13,7 +13,7 @@ import { ManifestChangedError, PlanMismatchError } from './errors.js'
 import { checkLocator, quote, shardFileName } from './locator.js'
 import { parseManifest } from './manifest-json.js'
 import { indexUnique, planIndex } from './plan-index.js'
-import { TimeSlices, type AbortOptions } from './time-slices.js'
+import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
 
 /**
  * The manifest of shards under their default locators: five digits of the ordinal, `.bin`.

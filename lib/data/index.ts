@@ -37,10 +37,10 @@ export {
   type LeaseDataPipeline,
   type PayloadFunction,
 } from './pipelines.js'
-export { localUpstreamRoot, plan, registration } from './registration.js'
+export { localUpstreamRoot, plan, registration } from './dataset-registration.js'
 export { ShardAwareSampler } from './shard-aware-sampler.js'
 export { ShardCache, type ShardCacheOptions } from './shard-cache.js'
-export type { AbortOptions } from './time-slices.js'
+export type { AbortOptions } from '../core/time-slices.js'
 export {
   openUpstream,
   type ReadManifestOptions,

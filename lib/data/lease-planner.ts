@@ -14,11 +14,11 @@ import {
   type ShardCostModel,
 } from '../schema/index.js'
 import { ConfigError } from '../errors.js'
-import { ceilDivide, sumExact } from './arithmetic.js'
+import { ceilDivide, sumExact } from '../core/exact-integers.js'
 import { DEFAULT_LEASE_PLANNER_CONFIG } from './constants.js'
 import { InvalidBudgetError, InvalidLeaseDurationError, NoMicroshardsError } from './errors.js'
 import { RankOrder } from './rank-order.js'
-import { TimeSlices, type AbortOptions } from './time-slices.js'
+import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
 import { DIGEST_BYTES, TupleHasher } from './tuple-hasher.js'
 
 /** {@link LeasePlannerConfig} with defaults for what is absent. */

@@ -10,7 +10,7 @@ import { isWellFormed, type ShardFetchEntry, type ShardFetchManifest } from '../
 import { DataSchemaError } from './errors.js'
 import { quote } from './locator.js'
 import { tooLarge } from './regular-file.js'
-import { TimeSlices, type AbortOptions } from './time-slices.js'
+import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
 
 /**
  * Reads the bytes of a manifest.

@@ -7,10 +7,10 @@ import {
   type MicroShard,
   type MicroShardPlan,
 } from '../schema/index.js'
-import { ceilDivide } from './arithmetic.js'
+import { ceilDivide } from '../core/exact-integers.js'
 import { DEFAULT_MICROSHARD_PLANNER_CONFIG } from './constants.js'
 import { InvalidTargetMicroshardBytesError } from './errors.js'
-import { TimeSlices, type AbortOptions } from './time-slices.js'
+import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
 import { TupleHasher } from './tuple-hasher.js'
 
 /** Plans microshards. Every peer with the same view, sizing and config gets the same ids. */

@@ -12,8 +12,8 @@ import {
   type PythonBatchRef,
 } from '../schema/index.js'
 import { cachedMicroshardGroup, microEpoch } from './batches.js'
-import * as dataset from './registration.js'
-import type { AbortOptions } from './time-slices.js'
+import * as dataset from './dataset-registration.js'
+import type { AbortOptions } from '../core/time-slices.js'
 
 type Awaitable<T> = T | Promise<T>
 

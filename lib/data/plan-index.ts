@@ -3,7 +3,7 @@
 import type { MicroShard, MicroShardId, MicroShardPlan } from '../schema/index.js'
 import { DuplicateEntryError } from './errors.js'
 import { quote } from './locator.js'
-import { TimeSlices, type AbortOptions } from './time-slices.js'
+import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
 
 /** The microshards of a plan by id. */
 export type PlanIndex = ReadonlyMap<MicroShardId, MicroShard>

@@ -6,7 +6,7 @@
  */
 
 import { DIGEST_BYTES } from './tuple-hasher.js'
-import type { TimeSlices } from './time-slices.js'
+import type { TimeSlices } from '../core/time-slices.js'
 
 /** Bytes of a digest that a double holds exactly; ties beyond them look at the whole digest. */
 const KEY_BYTES = 6

@@ -7,7 +7,7 @@ import { readWholeFile } from '../files/read-whole.js'
 import { READ_PIECE_BYTES } from './constants.js'
 import { DataTooLargeError, UnsafeLocatorError } from './errors.js'
 import { ioError, quote } from './locator.js'
-import { throwIfAborted } from './time-slices.js'
+import { throwIfAborted } from '../core/time-slices.js'
 
 /** An open file and what it was when it was opened. */
 export interface OpenFile {

@@ -2,7 +2,7 @@
 
 import type { AssignmentLease, MicroShardId } from '../schema/index.js'
 import { RankOrder } from './rank-order.js'
-import { TimeSlices, type AbortOptions } from './time-slices.js'
+import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
 import { DIGEST_BYTES, TupleHasher } from './tuple-hasher.js'
 
 /**

@@ -36,11 +36,11 @@ import {
 import { CheckedManifest } from './fetch-manifest.js'
 import { ioError, quote, shardFileName } from './locator.js'
 import { readManifest } from './manifest-json.js'
-import { mapLimited } from './map-limited.js'
+import { mapLimited } from '../core/map-limited.js'
 import { planIndex } from './plan-index.js'
 import { tooLarge } from './regular-file.js'
 import { ensureShardFile } from './shard-file.js'
-import type { AbortOptions } from './time-slices.js'
+import type { AbortOptions } from '../core/time-slices.js'
 import { openUpstream, type ShardUpstream } from './upstream.js'
 import { ViewManifest } from './view-manifest.js'
 

@@ -8,7 +8,7 @@ import { contentIdFromDigest, type ShardFetchEntry } from '../schema/index.js'
 import { HashMismatchError, LengthMismatchError, UnsafeLocatorError } from './errors.js'
 import { ioError, quote } from './locator.js'
 import { piecesOf, withRegularFile } from './regular-file.js'
-import type { AbortOptions } from './time-slices.js'
+import type { AbortOptions } from '../core/time-slices.js'
 import type { ShardUpstream } from './upstream.js'
 
 /**

@@ -18,7 +18,7 @@ import {
   tooLarge,
   withRegularFile,
 } from './regular-file.js'
-import type { AbortOptions } from './time-slices.js'
+import type { AbortOptions } from '../core/time-slices.js'
 
 /** A manifest as it lies upstream. */
 export interface UpstreamManifest {

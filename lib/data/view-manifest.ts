@@ -19,7 +19,7 @@ import { CheckedManifest } from './fetch-manifest.js'
 import { ioError, quote, shardFileName } from './locator.js'
 import { manifestPieces } from './manifest-json.js'
 import { readWhole, stampOf, withRegularFile } from './regular-file.js'
-import type { AbortOptions } from './time-slices.js'
+import type { AbortOptions } from '../core/time-slices.js'
 import type { ShardUpstream, UpstreamManifest } from './upstream.js'
 
 /** What keeping a manifest takes. */

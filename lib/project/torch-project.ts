@@ -1,5 +1,5 @@
-import { freeMemory } from '../checkpoint/artifact-work.js'
-import type { FsArtifactStore } from '../checkpoint/index.js'
+import { freeMemory } from '../store/artifact-operations.js'
+import type { FsArtifactStore } from '../store/index.js'
 import {
   localUpstreamRoot,
   processedCounts,
@@ -16,7 +16,7 @@ import {
 import { EmbeddedRuntime } from '../runtime/embedded/embedded-runtime.js'
 import { LentBuffer } from '../runtime/lent-buffer.js'
 import type { CallOptions, PythonRuntime } from '../runtime/python-runtime.js'
-import { SubprocessRuntime } from '../runtime/subprocess/subprocess-runtime.js'
+import { SubprocessRuntime } from '../runtime/process/subprocess-runtime.js'
 import {
   timestampNow,
   type ArtifactDescriptor,

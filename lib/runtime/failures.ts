@@ -1,5 +1,5 @@
 import * as errors from '../errors.js'
-import { RefusedValue } from './refused-value.js'
+import { RefusedValue } from './conversion-error.js'
 
 /** How a failed call arrives from the bridge, or from a worker: no error object, only facts. */
 export interface CallFailure {

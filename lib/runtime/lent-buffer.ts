@@ -1,6 +1,6 @@
 import { isAnyArrayBuffer, isArrayBuffer, isDataView } from 'node:util/types'
 import { ValueError } from '../errors.js'
-import { className, RefusedValue } from './refused-value.js'
+import { className, RefusedValue } from './conversion-error.js'
 
 /**
  * Memory that JavaScript owns and lends to Python for the length of one call, without a copy.

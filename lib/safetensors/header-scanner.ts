@@ -4,7 +4,7 @@
  */
 
 import { clip } from '../schema/describe.js'
-import { isWellFormed } from '../schema/wire.js'
+import { isWellFormed } from '../json/wire.js'
 import { MAX_HEADER_DEPTH, U64_MAX } from './constants.js'
 import { SafetensorsHeaderError, type HeaderFault } from './errors.js'
 

@@ -5,7 +5,7 @@
  * arrays of integers. Floats take the shortest of half, single and double that keeps their 64 bits.
  */
 
-import type { Wire } from './wire.js'
+import type { Wire } from '../json/wire.js'
 
 /** Major types of RFC 8949, in place in the initial byte. */
 const MAJOR = { unsigned: 0x00, negative: 0x20, text: 0x60, array: 0x80, map: 0xa0 } as const

@@ -9,9 +9,9 @@
 import { ConfigError } from '../errors.js'
 import { encodeCbor } from './cbor.js'
 import { configIssue, INVALID, Issues, type Read, type UnknownFields } from './issues.js'
-import { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from './json-read.js'
-import { writeJson, writeJsonPieces, type JsonStyle } from './json-write.js'
-import type { Wire } from './wire.js'
+import { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from '../json/read.js'
+import { writeJson, writeJsonPieces, type JsonStyle } from '../json/write.js'
+import type { Wire } from '../json/wire.js'
 
 /** The parts that make a codec. */
 export interface CodecParts<T> {

@@ -1,11 +1,11 @@
 /** Codecs made of codecs: options, lists, sets, maps, tuples, records (spec sections 6.1 and 7.2). */
 
-import { closestName } from './closest-name.js'
+import { closestName } from '../core/closest-name.js'
 import { Codec, encodePart, refuse, type Infer } from './codec.js'
 import { clip, describe } from './describe.js'
 import { INVALID, type Issues } from './issues.js'
 import { encodeText, text } from './primitives.js'
-import { compareUtf8, type Wire } from './wire.js'
+import { compareUtf8, type Wire } from '../json/wire.js'
 
 /** A value or `null`. As a field it may be absent when read, and is written as `null`. */
 export function optional<T>(inner: Codec<T>): Codec<T | null> {

@@ -1,7 +1,7 @@
 /** Short descriptions of foreign values, for messages. */
 
 import { MAX_QUOTED_LENGTH } from './constants.js'
-import { float64Text } from './float-text.js'
+import { float64Text } from '../json/float-text.js'
 
 /** A text in double quotes with control characters escaped, cut when long. */
 export function clip(text: string): string {

@@ -5,7 +5,7 @@
  * An id from a peer is not a safe file name: see path-component.ts.
  */
 
-import type { Flavoured } from './flavour.js'
+import type { Flavoured } from './branded.js'
 import { textOf, u64 } from './primitives.js'
 
 type Id<Name extends string> = Flavoured<string, Name>

@@ -16,9 +16,9 @@ export {
 export { MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_PATH_COMPONENT_BYTES } from './constants.js'
 export { contentId, contentIdFromDigest, contentIdOf, isContentId } from './content-id.js'
 export * from './ids.js'
-export type { JsonValue } from './json-parser.js'
-export { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from './json-read.js'
-export type { JsonStyle } from './json-write.js'
+export type { JsonValue } from '../json/parser.js'
+export { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from '../json/read.js'
+export type { JsonStyle } from '../json/write.js'
 export { pathComponent } from './path-component.js'
 export {
   bool,
@@ -57,4 +57,4 @@ export {
 } from './timestamp.js'
 export { json, jsonFrom, Metrics, MetricValue, PatchValue } from './values.js'
 export { kinds, names, variants } from './variants.js'
-export { compareUtf8, isWellFormed, type Wire } from './wire.js'
+export { compareUtf8, isWellFormed, type Wire } from '../json/wire.js'

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { ConfigError } from '../errors.js'
 import { MAX_PATH_COMPONENT_BYTES } from './constants.js'
 import { describe } from './describe.js'
-import { isWellFormed } from './wire.js'
+import { isWellFormed } from '../json/wire.js'
 
 const HASHED_PREFIX = '__burn_p2p_id_'
 

@@ -3,7 +3,7 @@
 import { Codec, refuse } from './codec.js'
 import { describe } from './describe.js'
 import { INVALID } from './issues.js'
-import { isWellFormed, type Wire } from './wire.js'
+import { isWellFormed, type Wire } from '../json/wire.js'
 
 /** Any text that UTF-8 can hold. */
 export const text = textOf<string>('text')

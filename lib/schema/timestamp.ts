@@ -8,7 +8,7 @@
 import { ConfigError } from '../errors.js'
 import { Codec, refuse } from './codec.js'
 import { describe } from './describe.js'
-import type { Flavoured } from './flavour.js'
+import type { Flavoured } from './branded.js'
 
 /** RFC 3339 text, such as `2026-01-02T03:05:00.250Z`. */
 export type Timestamp = Flavoured<string, 'Timestamp'>

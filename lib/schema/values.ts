@@ -4,9 +4,9 @@ import { Codec, refuse } from './codec.js'
 import { MAX_JSON_DEPTH } from './constants.js'
 import { isObject, list, map } from './containers.js'
 import { describe } from './describe.js'
-import type { JsonValue } from './json-parser.js'
+import type { JsonValue } from '../json/parser.js'
 import { encodeText, i64Exact, text } from './primitives.js'
-import { compareUtf8, type Wire } from './wire.js'
+import { compareUtf8, type Wire } from '../json/wire.js'
 
 /**
  * One metric. A `bigint` is an integer (within i64), a `number` a float: `1n` is written `1`, `1` is written

@@ -1,6 +1,6 @@
 /** Codecs of enums, in the forms that serde gives them (spec section 6.1). */
 
-import { closestName } from './closest-name.js'
+import { closestName } from '../core/closest-name.js'
 import { Codec, encodePart, refuse, type Infer } from './codec.js'
 import { encodeFields, isObject, readFields, type Fields, type RecordOf } from './containers.js'
 import { describe } from './describe.js'

@@ -1,6 +1,6 @@
 /** A peer that trains: one warm model, its own shard cache, one window at a time (spec section 11). */
 
-import type { FsArtifactStore } from '../checkpoint/index.js'
+import type { FsArtifactStore } from '../store/index.js'
 import {
   DataReceiptBuilder,
   processedCounts,

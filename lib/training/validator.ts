@@ -1,6 +1,7 @@
 /** A peer that merges contributions, evaluates the result and promotes it (spec section 11). */
 
-import { CheckpointCatalog, type FsArtifactStore } from '../checkpoint/index.js'
+import { CheckpointCatalog } from '../lineage/index.js'
+import { type FsArtifactStore } from '../store/index.js'
 import { EvaluationRefusedError, HookMissingError } from '../errors.js'
 import type { ModelHandle } from '../project/model-handle.js'
 import type { TorchProject } from '../project/torch-project.js'
@@ -13,7 +14,7 @@ import {
   type Metrics,
   type PeerId,
 } from '../schema/index.js'
-import { writeCanonicalHead } from './canonical-head.js'
+import { writeCanonicalHead } from '../store/canonical-head.js'
 import { genesisHeadId, mergedHeadId, type Experiment } from './experiment.js'
 import type { Contribution } from './trainer.js'
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Folder, supportedInterpreter } from '../runtime/interpreters.js'
-import { shellWord } from '../../lib/runtime/python/installing.js'
+import { shellWord } from '../../lib/runtime/python/install-commands.js'
 import { check, compile, doctor, fakeTorch } from './doctor-support.js'
 
 const DEFINITION = 'int torch_needs_this(void) { return 1; }\n'

@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { chunkingScheme, FsArtifactStore } from '../../lib/checkpoint/index.js'
+import { chunkingScheme, FsArtifactStore } from '../../lib/store/index.js'
 import { Progress } from '../../lib/cli/inspect/progress.js'
 import type {
   ManifestReport,
@@ -15,7 +15,7 @@ import type {
 } from '../../lib/cli/inspect/report.js'
 import { inspectStore } from '../../lib/cli/inspect/store.js'
 import type { ArtifactDescriptor, HeadDescriptor } from '../../lib/schema/index.js'
-import { forged } from '../checkpoint/support.js'
+import { forged } from '../store/support.js'
 import { safetensorsFile, tensor } from '../safetensors/support.js'
 import { torchbed } from '../support/cli.js'
 

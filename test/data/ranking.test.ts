@@ -4,7 +4,7 @@ import fc from 'fast-check'
 
 import { ShardAwareSampler } from '../../lib/data/index.js'
 import { RankOrder } from '../../lib/data/rank-order.js'
-import { TimeSlices } from '../../lib/data/time-slices.js'
+import { TimeSlices } from '../../lib/core/time-slices.js'
 import { DIGEST_BYTES, TupleHasher } from '../../lib/data/tuple-hasher.js'
 import { contentIdOf, samplerScore, text, tuple, u64 } from '../../lib/schema/index.js'
 import { SHARD_0, SHARD_1 } from './support/records.js'

@@ -1,7 +1,7 @@
 /** The artifact store, whose every system call fails once; crash-faults.ts says how. A program of its own. */
 import { mkdir, readdir, readFile, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { chunkingScheme, FsArtifactStore } from '../../lib/checkpoint/index.js'
+import { chunkingScheme, FsArtifactStore } from '../../lib/store/index.js'
 import type { ArtifactDescriptor, HeadDescriptor } from '../../lib/schema/index.js'
 import { sweep, type Scenario } from './crash-faults.js'
 import { bytesOf } from './crash-random.js'

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, utimes } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { chunkingScheme, FsArtifactStore } from '../../lib/checkpoint/index.js'
+import { chunkingScheme, FsArtifactStore } from '../../lib/store/index.js'
 import { removeLeftoverTempFiles } from '../../lib/files/atomic-write.js'
 import { contentId, type ContributionReceipt, type HeadDescriptor } from '../../lib/schema/index.js'
 import { begin, done, report, type Promises } from './crash-promises.js'

@@ -63,7 +63,7 @@ export async function bundleApp(
   }
   await bundle(join(app, 'app.mjs'), 'app.mjs', `--alias:torchbed=${join(library, 'index.js')}`)
   if (how === 'whole') {
-    await bundle(join(library, 'checkpoint', 'store-worker.js'), 'store-worker.js')
+    await bundle(join(library, 'store', 'store-worker.js'), 'store-worker.js')
     await copyParts(['python/torchbed', 'build/Release'], app)
     const modules = join(app, 'node_modules')
     await mkdir(modules)

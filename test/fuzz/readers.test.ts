@@ -9,14 +9,10 @@ import {
   ProtocolError,
   SafetensorsHeaderError,
 } from '../../lib/index.js'
-import { readResponse } from '../../lib/runtime/subprocess/protocol.js'
-import {
-  FrameReader,
-  frameOf,
-  FrameTooLarge,
-} from '../../lib/runtime/subprocess/protocol-frames.js'
-import { readPythonJson } from '../../lib/runtime/subprocess/protocol-read.js'
-import { writePythonJson } from '../../lib/runtime/subprocess/protocol-write.js'
+import { readResponse } from '../../lib/runtime/process/protocol.js'
+import { FrameReader, frameOf, FrameTooLarge } from '../../lib/runtime/process/protocol-frames.js'
+import { readPythonJson } from '../../lib/runtime/process/protocol-read.js'
+import { writePythonJson } from '../../lib/runtime/process/protocol-write.js'
 import { safetensorsFile, tensor } from '../safetensors/support.js'
 import { runs } from '../support/runs.js'
 import { asSent } from './as-sent.js'

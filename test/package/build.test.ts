@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { findPython } from '../../lib/index.js'
 import { findAddon } from '../../lib/runtime/embedded/addon-place.js'
-import { setVariable } from '../../lib/runtime/python/installing.js'
+import { setVariable } from '../../lib/runtime/python/install-commands.js'
 import { torchbed, type CommandEnd } from '../support/cli.js'
 
 const posixDescribe = process.platform === 'win32' ? describe.skip : describe

@@ -2,15 +2,11 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { ProtocolError, PyFloat, type PyInput } from '../../lib/index.js'
-import { readResponse, requestFrame } from '../../lib/runtime/subprocess/protocol.js'
-import {
-  FrameReader,
-  FrameTooLarge,
-  frameOf,
-} from '../../lib/runtime/subprocess/protocol-frames.js'
-import { readPythonJson } from '../../lib/runtime/subprocess/protocol-read.js'
-import { RefusedValue } from '../../lib/runtime/refused-value.js'
-import { writePythonJson } from '../../lib/runtime/subprocess/protocol-write.js'
+import { readResponse, requestFrame } from '../../lib/runtime/process/protocol.js'
+import { FrameReader, FrameTooLarge, frameOf } from '../../lib/runtime/process/protocol-frames.js'
+import { readPythonJson } from '../../lib/runtime/process/protocol-read.js'
+import { RefusedValue } from '../../lib/runtime/conversion-error.js'
+import { writePythonJson } from '../../lib/runtime/process/protocol-write.js'
 import { runs } from '../support/runs.js'
 
 const read = (text: string) => readPythonJson(Buffer.from(text))

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 
 import { bytes, f32Array, f64, i64Exact, optional, text, u64Exact } from '../../lib/schema/index.js'
 import { encodeCbor } from '../../lib/schema/cbor.js'
-import type { Wire } from '../../lib/schema/wire.js'
+import type { Wire } from '../../lib/json/wire.js'
 import { wires } from './support/arbitraries.js'
 import { independentCbor, readCbor } from './support/independent-cbor.js'
 import { runs } from '../support/runs.js'

@@ -11,7 +11,7 @@ import {
   LeasePlanner,
   MissingFetchEntryError,
 } from '../../lib/index.js'
-import { canonicalHeadPath, canonicalLineage } from '../../lib/training/canonical-head.js'
+import { canonicalHeadPath, canonicalLineage } from '../../lib/store/canonical-head.js'
 import { seen } from '../project/support.js'
 import { EXAMPLES, experiment, idsOf, readJson, Run } from './support.js'
 

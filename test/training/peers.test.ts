@@ -18,7 +18,7 @@ import {
   canonicalHeadPath,
   readCanonicalHead,
   writeCanonicalHead,
-} from '../../lib/training/canonical-head.js'
+} from '../../lib/store/canonical-head.js'
 import { Trainer, type Contribution } from '../../lib/training/trainer.js'
 import { Validator } from '../../lib/training/validator.js'
 import { seen } from '../project/support.js'

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { cp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FsArtifactStore, HeadDescriptor } from '../../lib/index.js'
-import { canonicalHeadPath, canonicalLineage } from '../../lib/training/canonical-head.js'
+import { canonicalHeadPath, canonicalLineage } from '../../lib/store/canonical-head.js'
 import { localTraining } from '../../lib/training/local-training.js'
 import { idsOf, openStore, Run } from './support.js'
 

@@ -12,9 +12,9 @@ import {
   type PeerId,
   type PyInput,
 } from '../../lib/index.js'
-import { readCanonicalHead } from '../../lib/training/canonical-head.js'
+import { readCanonicalHead } from '../../lib/store/canonical-head.js'
 import type { Experiment } from '../../lib/training/experiment.js'
-import { localDataset } from '../../lib/training/local-dataset.js'
+import { localDataset } from '../../lib/data/local-dataset.js'
 import { localTraining, type LocalTrainingEvent } from '../../lib/training/local-training.js'
 import type { Contribution } from '../../lib/training/trainer.js'
 import type { Promotion } from '../../lib/training/validator.js'

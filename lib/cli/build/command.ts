@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
-import { setVariable, unsetVariable } from '../../runtime/python/installing.js'
+import { setVariable, unsetVariable } from '../../runtime/python/install-commands.js'
 import { variablesOverBuild } from '../../runtime/embedded/addon-place.js'
 import { describeError, exitCodeOf, printError } from '../report-error.js'
 import { jsonDocument } from '../text/json-document.js'

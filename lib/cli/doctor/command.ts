@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander'
-import { diagnose, MAX_ROUND_TRIP_TIMEOUT_MS } from '../../diagnosis/diagnose.js'
+import { diagnose, MAX_ROUND_TRIP_TIMEOUT_MS } from '../../doctor/diagnose.js'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
 import { jsonDocument } from '../text/json-document.js'

@@ -1,5 +1,5 @@
 /** Checks for people: one line each, then what is wrong and how to repair it. */
-import type { Check } from '../../diagnosis/check.js'
+import type { Check } from '../../doctor/check.js'
 import { printable, printableLines } from '../text/printable.js'
 import type { Style } from '../text/terminal.js'
 import { wrap } from '../text/width.js'

@@ -7,8 +7,8 @@ import {
   ChunkLengthMismatchError,
   UnknownChunkError,
   type FsArtifactStore,
-} from '../../checkpoint/index.js'
-import { fileSize, withIo } from '../../checkpoint/files.js'
+} from '../../store/index.js'
+import { fileSize, withIo } from '../../store/files.js'
 import {
   parseSafetensorsHeader,
   SafetensorsError,

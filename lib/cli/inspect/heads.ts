@@ -7,7 +7,7 @@ import {
   MissingParentHeadError,
   UnknownArtifactError,
   type FsArtifactStore,
-} from '../../checkpoint/index.js'
+} from '../../store/index.js'
 import type { ArtifactDescriptor, ArtifactId, HeadDescriptor, HeadId } from '../../schema/index.js'
 import { problemOf, type HeadReport, type Problem } from './report.js'
 

@@ -1,12 +1,8 @@
 /** Inspects one manifest, and verifies it against the store around it. Only reads. */
 
 import { basename, dirname } from 'node:path'
-import {
-  checkArtifactDescriptor,
-  FsArtifactStore,
-  InvalidRecordError,
-} from '../../checkpoint/index.js'
-import { readRecord, withIo } from '../../checkpoint/files.js'
+import { checkArtifactDescriptor, FsArtifactStore, InvalidRecordError } from '../../store/index.js'
+import { readRecord, withIo } from '../../store/files.js'
 import { ConfigError } from '../../errors.js'
 import { ArtifactDescriptor } from '../../schema/index.js'
 import { checkArtifact } from './artifact.js'

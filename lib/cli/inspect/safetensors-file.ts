@@ -1,7 +1,7 @@
 /** Inspects a safetensors file. Only reads. */
 
 import { createHash } from 'node:crypto'
-import { readPieces, withIo } from '../../checkpoint/files.js'
+import { readPieces, withIo } from '../../store/files.js'
 import { readSafetensorsHeader, SafetensorsHeaderError } from '../../safetensors/index.js'
 import { contentIdFromDigest } from '../../schema/index.js'
 import type { Progress } from './progress.js'

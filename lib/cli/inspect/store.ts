@@ -1,11 +1,11 @@
 /** Inspects an artifact store. Only reads. */
 
 import { join } from 'node:path'
-import { type CheckpointError, FsArtifactStore, type StoredRecord } from '../../checkpoint/index.js'
-import { fileSize, namesIn, withIo } from '../../checkpoint/files.js'
-import { StoreLayout } from '../../checkpoint/layout.js'
+import { type CheckpointError, FsArtifactStore, type StoredRecord } from '../../store/index.js'
+import { fileSize, namesIn, withIo } from '../../store/files.js'
+import { StoreLayout } from '../../store/store-paths.js'
 import type { ArtifactDescriptor, HeadId } from '../../schema/index.js'
-import { readCanonicalHead } from '../../training/canonical-head.js'
+import { readCanonicalHead } from '../../store/canonical-head.js'
 import { checkArtifact } from './artifact.js'
 import { checkHeads } from './heads.js'
 import type { Progress } from './progress.js'

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, sep } from 'node:path'
 import { AddonError, type Repair } from '../../errors.js'
 import { packageRoot } from '../package-root.js'
-import { unsetVariable } from '../python/installing.js'
+import { unsetVariable } from '../python/install-commands.js'
 
 /** The addon's file, which need not load. */
 export interface AddonPlace {

@@ -6,7 +6,7 @@
 
 import { isAnyArrayBuffer, isDate, isExternal, isMap } from 'node:util/types'
 import { LentBuffer } from '../lent-buffer.js'
-import { className, isPlain, RefusedValue, timestampText, type Step } from '../refused-value.js'
+import { className, isPlain, RefusedValue, timestampText, type Step } from '../conversion-error.js'
 import { MAX_VALUE_DEPTH, PyFloat, type PyInput } from '../values.js'
 
 /** From this depth on, in levels, every object is compared with those around it. */

@@ -12,11 +12,11 @@ import { access, realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InstallationError } from '../../errors.js'
 import { locateLibpython } from './libpython.js'
-import { isOtherMachine } from './machine.js'
+import { isOtherMachine } from './elf-machine.js'
 import type { ProbeFacts } from './probe-facts.js'
 import { runProbe, workingFolder, type ProbeOptions } from './python-probe.js'
 import { isExecutable, programsOnPath } from './programs.js'
-import * as refusals from './refusals.js'
+import * as refusals from './python-errors.js'
 import { isPresent, lostBase } from './virtual-environment.js'
 
 /** Newest minor version that is looked for by its own name (`python3.14`). */

@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { PythonStartError } from '../../errors.js'
 import type { ProbedPython } from './find-python.js'
-import { unsetVariable } from './installing.js'
+import { unsetVariable } from './install-commands.js'
 import { workingFolder } from './python-probe.js'
 
 /**

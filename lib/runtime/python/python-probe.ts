@@ -5,9 +5,9 @@
  */
 import { execFile, type ExecFileException } from 'node:child_process'
 import { parse } from 'node:path'
-import { foreignElfMachine } from './machine.js'
+import { foreignElfMachine } from './elf-machine.js'
 import { ProbeFacts } from './probe-facts.js'
-import { doesNotRun, otherArchitecture } from './refusals.js'
+import { doesNotRun, otherArchitecture } from './python-errors.js'
 import { lostBase } from './virtual-environment.js'
 
 /** Longest wait for an answer, in milliseconds. A cold start from a slow disk takes seconds. */

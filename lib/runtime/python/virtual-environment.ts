@@ -2,7 +2,7 @@
 import { lstat, readFile, readlink, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { PythonNotFoundError } from '../../errors.js'
-import { remakeEnvironment } from './installing.js'
+import { remakeEnvironment } from './install-commands.js'
 
 /**
  * The error of a virtual environment that has lost the Python it was made from, or null when `path` is in no

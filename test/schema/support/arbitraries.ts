@@ -2,8 +2,8 @@
 
 import fc from 'fast-check'
 
-import type { JsonValue } from '../../../lib/schema/json-parser.js'
-import type { Wire } from '../../../lib/schema/wire.js'
+import type { JsonValue } from '../../../lib/json/parser.js'
+import type { Wire } from '../../../lib/json/wire.js'
 
 /** Any text that UTF-8 can hold, `__proto__` and names of Object.prototype among them. */
 export const texts = fc.oneof(

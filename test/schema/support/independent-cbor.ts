@@ -3,7 +3,7 @@
  * hex texts instead of a buffer, and a table of all half floats instead of bit arithmetic.
  */
 
-import type { Wire } from '../../../lib/schema/wire.js'
+import type { Wire } from '../../../lib/json/wire.js'
 
 /** The value of a half float, by the formula of the standard. */
 function halfValue(bits: number): number {

@@ -1,0 +1,114 @@
+/** The record of a merge as an artifact of its own (spec section 9.4). */
+
+import {
+  ArtifactId,
+  ContentId,
+  contentIdOf,
+  ContributionReceiptId,
+  ExperimentId,
+  f64,
+  HeadId,
+  list,
+  MergePolicy,
+  PeerId,
+  record,
+  RevisionId,
+  StudyId,
+  text,
+  Timestamp,
+  tuple,
+  u32,
+  type ArtifactDescriptor,
+  type ChunkingScheme,
+  type Infer,
+} from '../schema/index.js'
+import type { OperationOptions } from '../core/abort.js'
+import { buildArtifactDescriptor } from '../store/artifact-operations.js'
+import { chunkingScheme } from '../store/chunking.js'
+import { MergePlan } from './merge-plan.js'
+
+/** Record format of an aggregate's artifact. */
+export const AGGREGATE_RECORD_FORMAT = 'burn-p2p:aggregate-envelope+json'
+
+/** Counts and sums over the updates of a merge. */
+export const AggregateStats = record('AggregateStats', {
+  accepted_updates: u32,
+  duplicate_updates: u32,
+  dropped_updates: u32,
+  late_updates: u32,
+  sum_sample_weight: f64,
+  sum_quality_weight: f64,
+  sum_weighted_delta_norm: f64,
+  max_update_norm: f64,
+  accepted_sample_coverage: f64,
+})
+export type AggregateStats = Infer<typeof AggregateStats>
+
+/** One update that went into a merge. */
+export const AggregateArtifactInput = record('AggregateArtifactInput', {
+  peer_id: PeerId,
+  artifact_id: ArtifactId,
+  sample_weight: f64,
+  quality_weight: f64,
+  receipt_ids: list(ContributionReceiptId),
+})
+export type AggregateArtifactInput = Infer<typeof AggregateArtifactInput>
+
+/** A merge with all that went into it. */
+export const AggregateArtifactRecord = record('AggregateArtifactRecord', {
+  aggregate_id: ContentId,
+  study_id: StudyId,
+  experiment_id: ExperimentId,
+  revision_id: RevisionId,
+  base_head_id: HeadId,
+  policy: MergePolicy,
+  aggregate_stats: AggregateStats,
+  merge_plan: MergePlan,
+  inputs: list(AggregateArtifactInput),
+  created_at: Timestamp,
+})
+export type AggregateArtifactRecord = Infer<typeof AggregateArtifactRecord>
+
+/** The artifact of an aggregate record. */
+export interface AggregateArtifact {
+  readonly descriptor: ArtifactDescriptor
+  /** The record as pretty JSON, UTF-8. */
+  readonly bytes: Uint8Array
+}
+
+const schemaHash = tuple('aggregate schema hash', text, StudyId, ExperimentId, RevisionId, HeadId)
+
+/**
+ * The bytes of an aggregate record and their descriptor: a DeltaPack in Fp32 on the record's base head. Store it
+ * with `storePrebuiltArtifactBytes`.
+ *
+ * @throws ConfigError when the record does not fit, InvalidChunkSizeError
+ */
+export async function aggregateArtifact(
+  aggregate: AggregateArtifactRecord,
+  chunking: ChunkingScheme = chunkingScheme(),
+  options: OperationOptions = {},
+): Promise<AggregateArtifact> {
+  const { study_id, experiment_id, revision_id, base_head_id } = aggregate
+  const bytes = Buffer.from(AggregateArtifactRecord.toJson(aggregate, { pretty: true }))
+  const model_schema_hash = contentIdOf(schemaHash, [
+    'aggregate-artifact',
+    study_id,
+    experiment_id,
+    revision_id,
+    base_head_id,
+  ])
+  const descriptor = await buildArtifactDescriptor(
+    {
+      kind: 'DeltaPack',
+      base_head_id,
+      precision: 'Fp32',
+      model_schema_hash,
+      record_format: AGGREGATE_RECORD_FORMAT,
+    },
+    bytes,
+    chunking,
+    options,
+  )
+  return { descriptor, bytes }
+}

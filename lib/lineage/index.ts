@@ -1,0 +1,19 @@
+/** What heads come from and what they become: the catalogue, merge plans and averages (spec section 9). */
+
+export {
+  AGGREGATE_RECORD_FORMAT,
+  aggregateArtifact,
+  AggregateArtifactInput,
+  AggregateArtifactRecord,
+  AggregateStats,
+  type AggregateArtifact,
+} from './aggregate.js'
+export {
+  CheckpointCatalog,
+  isComplete,
+  type CheckpointLineage,
+  type SyncPlan,
+  type SyncRequest,
+} from './catalog.js'
+export { EmaFlow, EmaFlowRecord } from './ema-flow.js'
+export { MergePlan, type MergeCandidate } from './merge-plan.js'

@@ -1,0 +1,108 @@
+/** Stores artifacts: chunks first, manifest last (spec section 9.3). */
+
+import type { ArtifactDescriptor, ChunkDescriptor, ChunkingScheme } from '../schema/index.js'
+import type { OperationOptions } from '../core/abort.js'
+import { cutsOf, type ChunkFeed } from './chunk-feed.js'
+import type { ChunkFiles, Durability } from './chunk-files.js'
+import { ChunkGuard } from './chunk-guard.js'
+import { checkChunk, checkRoot, hashChunks, type ChunkSink } from './chunk-stream.js'
+import { checkChunkDescriptor, makeDescriptor, type ArtifactBuildSpec } from './descriptor.js'
+import { makeFolders, withIo } from './files.js'
+import { contentIdOfChunk } from './hashing.js'
+import type { StoreLayout } from './store-paths.js'
+import type { PinFolder } from './pin-folder.js'
+import type { RecordFolder } from './record-folder.js'
+
+/** How one artifact is stored. */
+export interface StoreArtifactOptions extends OperationOptions {
+  /** Pins the artifact before its manifest appears, so that no garbage collection comes between. Default false. */
+  readonly pin?: boolean
+}
+
+/** What a writer works with. */
+export interface ArtifactWriterParts {
+  readonly layout: StoreLayout
+  readonly durability: Durability
+  readonly chunks: ChunkFiles
+  readonly manifests: RecordFolder<ArtifactDescriptor>
+  readonly pins: PinFolder
+  /** Age, in milliseconds, before which garbage collection spares chunks without a manifest. */
+  readonly chunkGraceMs: number
+}
+
+export class ArtifactWriter {
+  readonly #parts: ArtifactWriterParts
+
+  constructor(parts: ArtifactWriterParts) {
+    this.#parts = parts
+  }
+
+  async storeChunk(
+    chunk: ChunkDescriptor,
+    bytes: Uint8Array,
+    options: OperationOptions,
+  ): Promise<void> {
+    const { layout, durability, chunks } = this.#parts
+    checkChunkDescriptor(chunk)
+    checkChunk(chunk, bytes, await contentIdOfChunk(bytes, options.signal))
+    await withIo(`store chunk ${chunk.chunk_id}`, async () => {
+      await makeFolders(layout.folders, durability)
+      await chunks.put(chunk.chunk_id, bytes, options)
+      await chunks.syncNames()
+    })
+  }
+
+  async store(
+    spec: ArtifactBuildSpec,
+    feed: ChunkFeed,
+    chunking: ChunkingScheme,
+    options: StoreArtifactOptions,
+  ): Promise<ArtifactDescriptor> {
+    return this.#guarded('store an artifact', options, async (put) => {
+      return makeDescriptor(spec, await hashChunks(feed, chunking, put, options))
+    })
+  }
+
+  /** Stores a feed that is cut as the descriptor says; its bytes were verified before. */
+  async storePrebuilt(
+    descriptor: ArtifactDescriptor,
+    feed: ChunkFeed,
+    options: StoreArtifactOptions,
+  ): Promise<void> {
+    await this.#guarded(`store artifact ${descriptor.artifact_id}`, options, async (put) => {
+      const chunking = { chunk_size_bytes: cutsOf(descriptor).longest }
+      const found = await hashChunks(feed, chunking, put, options)
+      // The bytes may have changed since; their chunks have their own names then, and harm nobody.
+      checkRoot(descriptor, found.root_hash)
+      return descriptor
+    })
+  }
+
+  /** Stores chunks, which no garbage collection takes meanwhile, then the manifest that `run` returns. */
+  async #guarded(
+    action: string,
+    { pin = false, signal }: StoreArtifactOptions,
+    run: (put: ChunkSink) => Promise<ArtifactDescriptor>,
+  ): Promise<ArtifactDescriptor> {
+    const { layout, durability, chunks, manifests, pins, chunkGraceMs } = this.#parts
+    const guard = new ChunkGuard(layout, chunkGraceMs)
+    const put: ChunkSink = async ({ chunk_id }, bytes) => {
+      if (guard.has(chunk_id)) return
+      await chunks.put(chunk_id, bytes, { signal })
+      guard.add(chunk_id)
+    }
+    return withIo(`${action} in ${JSON.stringify(layout.root)}`, async () => {
+      try {
+        await makeFolders(layout.folders, durability)
+        const descriptor = await run(put)
+        await chunks.syncNames()
+        if (pin) await pins.add(layout.artifactPin(descriptor.artifact_id), descriptor.artifact_id)
+        await guard.finish()
+        await manifests.store(descriptor, { signal })
+        return descriptor
+      } finally {
+        guard.stop()
+      }
+    })
+  }
+}

@@ -1,0 +1,29 @@
+/** Artifacts in chunks and the store that holds them (spec section 9). */
+
+export type { OperationOptions } from '../core/abort.js'
+export { buildArtifactDescriptor } from './artifact-operations.js'
+export type { StoreArtifactOptions } from './artifact-writer.js'
+export type { Durability } from './chunk-files.js'
+export type { ArtifactSource } from './chunk-feed.js'
+export { chunkingScheme } from './chunking.js'
+export {
+  CHUNK_GRACE_MS,
+  DEFAULT_CHUNK_SIZE_BYTES,
+  MAX_CHUNK_BYTES,
+  MAX_CHUNK_COUNT,
+  MAX_ID_BYTES,
+} from './constants.js'
+export {
+  checkArtifactDescriptor,
+  checkChunkDescriptor,
+  type ArtifactBuildSpec,
+} from './descriptor.js'
+export * from './errors.js'
+export {
+  FsArtifactStore,
+  type CompletenessOptions,
+  type StoreArtifactBytesOptions,
+  type StoreOptions,
+} from './fs-artifact-store.js'
+export type { GarbageCollectionReport } from './garbage-collection.js'
+export type { StoredRecord } from './record-folder.js'

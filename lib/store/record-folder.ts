@@ -1,0 +1,96 @@
+/** A folder with one JSON file per record: manifests, heads, receipts (spec section 9.1). */
+
+import { join } from 'node:path'
+
+import { writeFileAtomic } from '../files/atomic-write.js'
+import { makeFolder } from '../files/make-folder.js'
+import type { Codec } from '../schema/index.js'
+import { throwIfAborted, type OperationOptions } from '../core/abort.js'
+import type { Durability } from './chunk-files.js'
+import { CheckpointError, InvalidRecordError } from './errors.js'
+import { fileSize, namesIn, readRecord, withIo } from './files.js'
+
+/** One file of a listing: the record, or what is wrong with it. */
+export type StoredRecord<T> =
+  | { readonly path: string; readonly record: T }
+  | { readonly path: string; readonly error: CheckpointError }
+
+/** What distinguishes one kind of record. */
+export interface RecordKind<T> {
+  /** Absolute path of the folder. */
+  readonly folder: string
+  readonly codec: Codec<T>
+  readonly idOf: (record: T) => string
+  readonly pathOf: (id: string) => string
+  /** Throws a CheckpointError when a record that was read contradicts itself. */
+  readonly check?: (record: T) => void
+  readonly unknown: (id: string) => CheckpointError
+}
+
+export class RecordFolder<T> {
+  readonly #kind: RecordKind<T>
+  readonly #durability: Durability
+
+  constructor(kind: RecordKind<T>, durability: Durability) {
+    this.#kind = kind
+    this.#durability = durability
+  }
+
+  async has(id: string): Promise<boolean> {
+    const path = this.#kind.pathOf(id)
+    return (await withIo(`look at ${JSON.stringify(path)}`, () => fileSize(path))) !== undefined
+  }
+
+  /** Writes the record and returns its path. Throws ConfigError when it does not fit its codec. */
+  async store(record: T, { signal }: OperationOptions = {}): Promise<string> {
+    const { codec, folder, idOf, pathOf } = this.#kind
+    const path = pathOf(idOf(record))
+    const json = codec.toJson(record, { pretty: true })
+    await withIo(`write ${JSON.stringify(path)}`, async () => {
+      await makeFolder(folder, this.#durability)
+      await writeFileAtomic(path, json, { sync: this.#durability, ...(signal && { signal }) })
+    })
+    return path
+  }
+
+  async load(id: string): Promise<T> {
+    const record = await this.#read(this.#kind.pathOf(id))
+    if (record === undefined) throw this.#kind.unknown(id)
+    return record
+  }
+
+  /** All records by file name; damaged files do not end the listing. */
+  async *list({ signal }: OperationOptions = {}): AsyncGenerator<StoredRecord<T>> {
+    const { folder } = this.#kind
+    const names = await withIo(`list ${JSON.stringify(folder)}`, () => namesIn(folder))
+    for (const name of names) {
+      throwIfAborted(signal, `list ${JSON.stringify(folder)}`)
+      if (!name.endsWith('.json')) continue
+      const path = join(folder, name)
+      try {
+        const record = await this.#read(path)
+        if (record !== undefined) yield { path, record }
+      } catch (error) {
+        if (!(error instanceof CheckpointError)) throw error
+        yield { path, error }
+      }
+    }
+  }
+
+  async #read(path: string): Promise<T | undefined> {
+    const { codec, idOf, pathOf, check } = this.#kind
+    const record = await withIo(`read ${JSON.stringify(path)}`, () => readRecord(path, codec))
+    if (record === undefined) return undefined
+    try {
+      const id = idOf(record)
+      if (pathOf(id) !== path) {
+        throw new InvalidRecordError(path, `it is the record of ${JSON.stringify(id)}`)
+      }
+      check?.(record)
+    } catch (error) {
+      if (!(error instanceof CheckpointError) || error instanceof InvalidRecordError) throw error
+      throw new InvalidRecordError(path, error.message, { cause: error })
+    }
+    return record
+  }
+}

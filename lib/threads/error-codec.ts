@@ -1,0 +1,82 @@
+/**
+ * Errors on their way to another thread. A structured clone keeps neither the class nor the fields of an error, so
+ * that they travel as plain data: name, message, stack, cause, and every field of its own.
+ */
+
+import * as commonErrors from '../errors.js'
+import * as checkpointErrors from '../store/errors.js'
+
+/** An error as plain data. */
+export interface EncodedError {
+  readonly name: string
+  readonly message: string
+  readonly stack: string | undefined
+  /** Whether there is a cause, which may be undefined. */
+  readonly hasCause: boolean
+  readonly cause: unknown
+  /** Own enumerable properties, `code` among them, that a structured clone takes. */
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** Marks an encoded error among values that are thrown or are causes, which may be anything. */
+interface Encoded {
+  readonly torchbedError: EncodedError
+}
+
+const STANDARD_FIELDS = ['name', 'message', 'stack', 'cause']
+
+type ErrorClass = { readonly prototype: object }
+
+/** The classes that an error gets back, by name: torchbed's, and those of the language. */
+const CLASSES: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClass>(
+  [
+    ...Object.entries({ ...commonErrors, ...checkpointErrors }),
+    ...Object.entries({ Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError }),
+  ].filter((entry): entry is [string, typeof Error] => isErrorClass(entry[1])),
+)
+
+function isErrorClass(value: unknown): boolean {
+  return typeof value === 'function' && (value === Error || value.prototype instanceof Error)
+}
+
+/** What was thrown, in a form that can be posted. */
+export function encodeError(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return isCloneable(thrown) ? thrown : String(thrown)
+  const { name, message, stack, cause, constructor } = thrown
+  const own = Object.entries(thrown).filter(([field]) => !STANDARD_FIELDS.includes(field))
+  const encoded: EncodedError = {
+    name: CLASSES.has(constructor.name) ? constructor.name : name,
+    message,
+    stack,
+    hasCause: Object.hasOwn(thrown, 'cause'),
+    cause: encodeError(cause),
+    fields: Object.fromEntries(own.filter(([, value]) => isCloneable(value))),
+  }
+  return { torchbedError: encoded } satisfies Encoded
+}
+
+/** What was thrown on the other thread; a class that is not known here becomes Error with the same name. */
+export function decodeError(posted: unknown): unknown {
+  if (!isEncoded(posted)) return posted
+  const { name, message, stack, hasCause, cause, fields } = posted.torchbedError
+  const error = new Error(message, hasCause ? { cause: decodeError(cause) } : {})
+  const { prototype = Error.prototype } = CLASSES.get(name) ?? {}
+  Object.setPrototypeOf(error, prototype)
+  Object.assign(error, fields)
+  if (error.name !== name) error.name = name
+  if (stack !== undefined) Object.defineProperty(error, 'stack', { value: stack, writable: true })
+  return error
+}
+
+function isEncoded(value: unknown): value is Encoded {
+  return typeof value === 'object' && value !== null && 'torchbedError' in value
+}
+
+function isCloneable(value: unknown): boolean {
+  try {
+    structuredClone(value)
+    return true
+  } catch {
+    return false
+  }
+}
