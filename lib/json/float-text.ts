@@ -2,7 +2,7 @@
 
 /**
  * A 64-bit float: the shortest digits that read back as the same value, with `.0` when whole.
- * Plain from 0.00001 to below 1e16, else with an exponent: `1e16`, `1.5e-7`. Not for NaN or infinity.
+ * Plain from 0.00001 to below 1e16, else with a signed exponent: `1e+16`, `1.5e-7`. Not for NaN or infinity.
  */
 export function float64Text(value: number): string {
   if (value === 0) return zeroText(value)
@@ -61,5 +61,5 @@ function layOut(
     return `${sign}${whole}.${digits.slice(point) || '0'}`
   }
   const fraction = digits.length > 1 ? `.${digits.slice(1)}` : ''
-  return `${sign}${digits.charAt(0)}${fraction}e${point - 1}`
+  return `${sign}${digits.charAt(0)}${fraction}e${point > 0 ? '+' : ''}${point - 1}`
 }
