@@ -46,7 +46,7 @@ import {
   tuple,
   u64,
 } from '../../lib/index.js'
-import { float32Text, float64Text } from '../../lib/schema/float-text.js'
+import { float32Text, float64Text } from '../../lib/json/float-text.js'
 import { encodeCbor } from '../../lib/schema/cbor.js'
 import { patchId } from '../../lib/schema/records/patch.js'
 import { map } from '../../lib/schema/index.js'
