@@ -20,7 +20,9 @@ const AT_ONCE = 2
 const npmTool = (path) => [process.execPath, join(ROOT, 'node_modules', ...path.split('/'))]
 const cppFiles = await filesBelow(['native'], (path) => /\.(cc|hpp)$/.test(path))
 // Of this system: the compiler has no command for the others'.
-const sourceFiles = cppFiles.filter((path) => /(?<!_windows|_none)\.cc$/.test(path))
+const sourceFiles = cppFiles.filter(
+  (path) => path.endsWith('.cc') && !/[/\\]windows[/\\]|_none\.cc$/.test(path),
+)
 const compileCommands = join(ROOT, 'build', 'compile_commands.json')
 const pythonFolders = await foldersWithPython()
 const record = await readJson(VENV_RECORD)

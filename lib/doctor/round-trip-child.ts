@@ -27,7 +27,7 @@ const steps: Readonly<Record<Step, () => Promise<Facts>>> = {
     const began = performance.now()
     const runtime = await EmbeddedRuntime.start({ python: executable })
     const startMs = performance.now() - began
-    session = await runtime.openWorkload({ factory: 'torchbed.diagnosis:Diagnosis' })
+    session = await runtime.openWorkload({ factory: 'torchbed._host.diagnosis:Diagnosis' })
     return { version: runtime.python.version, startMs }
   },
   calls: async () => ({ medianUs: await medianCallUs() }),

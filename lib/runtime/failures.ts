@@ -52,7 +52,7 @@ export function errorFromFailure(failure: CallFailure, method: string): errors.T
     return new errors.AbortError(`${method} was aborted`, { stateChanged: failure.stateChanged })
   }
   if (isKeyOf(installationFailures, code)) {
-    // As python/torchbed/torch_failures.py writes it.
+    // As python/torchbed/_host/torch_failures.py writes it.
     const [problem = '', remedy] = failure.message.split('. To repair it: ')
     return withPythonTraceback(new installationFailures[code](problem, { remedy }), traceback)
   }

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "../platform/common/exit.hpp"
 #include "environment.hpp"
-#include "exit.hpp"
 #include "interpreter.hpp"
 #include "loan.hpp"
 

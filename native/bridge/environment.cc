@@ -4,7 +4,7 @@
 #include <chrono>
 #include <utility>
 
-#include "huge_pages.hpp"
+#include "../platform/common/huge_pages.hpp"
 #include "interpreter.hpp"
 #include "javascript_values.hpp"
 #include "place.hpp"

@@ -1,10 +1,10 @@
-// Starting the interpreter and calling torchbed.host.
+// Starting the interpreter and calling torchbed._host.host.
 #include "host.hpp"
 
-#include "claim.hpp"
-#include "own_libraries.hpp"
+#include "../platform/common/claim.hpp"
+#include "../platform/common/own_libraries.hpp"
+#include "../platform/common/program_name.hpp"
 #include "place.hpp"
-#include "program_name.hpp"
 #include "python_module.hpp"
 #include "python_values.hpp"
 
@@ -39,7 +39,7 @@ std::string format_traceback(PyObject* exception) {
   return utf8(text.get());
 }
 
-/// The dict that torchbed.host.dispatch answers when a call failed.
+/// The dict that torchbed._host.host.dispatch answers when a call failed.
 Failure failure_from_dict(PyObject* dict) {
   const auto field = [dict](const char* name) {
     return utf8(PyDict_GetItemString(dict, name));  // borrowed
@@ -90,7 +90,7 @@ std::optional<Failure> Host::import_package(const StartOptions& options) {
   if (path == nullptr || !root || PyList_Insert(path, 0, root.get()) != 0 || !add_bridge_module()) {
     return failure_from_error("ERR_PYTHON_START");
   }
-  const PyRef host = PyRef::take(PyImport_ImportModule("torchbed.host"));
+  const PyRef host = PyRef::take(PyImport_ImportModule("torchbed._host.host"));
   if (!host) return failure_from_error("ERR_PYTHON_START");
   dispatch_ = PyRef::take(PyObject_GetAttrString(host.get(), "dispatch"));
   release_ = PyRef::take(PyObject_GetAttrString(host.get(), "release"));

@@ -1,4 +1,4 @@
-// Python's side of the bridge as C++ sees it: starting the interpreter and calling torchbed.host.
+// Python's side of the bridge as C++ sees it: starting the interpreter and calling torchbed._host.host.
 #pragma once
 
 #include <optional>
@@ -26,10 +26,10 @@ struct StartOptions {
 class Host {
  public:
   /// Initialises Python on this thread, which becomes Python's main thread, and imports
-  /// torchbed.host. The GIL is held afterwards, unless it failed: that is final for the process.
+  /// torchbed._host.host. The GIL is held afterwards, unless it failed: that is final for the process.
   std::optional<Failure> start(const StartOptions& options);
 
-  /// Calls torchbed.host.dispatch. Consumes the job's params.
+  /// Calls torchbed._host.host.dispatch. Consumes the job's params.
   Outcome dispatch(Job& job);
 
   /// Drops models; never fails.

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <functional>
 
-#include "../platform/environment_variables.hpp"
-#include "../platform/thread.hpp"
+#include "../platform/common/environment_variables.hpp"
+#include "../platform/common/exit.hpp"
+#include "../platform/common/thread.hpp"
 #include "environment.hpp"
-#include "exit.hpp"
 #include "loan.hpp"
 #include "spin.hpp"
 

@@ -4,11 +4,11 @@
 #include <array>
 #include <string>
 
+#include "../platform/common/signals.hpp"
 #include "interpreter.hpp"
 #include "place.hpp"
 #include "python.hpp"
 #include "python_values.hpp"
-#include "signals.hpp"
 
 namespace torchbed {
 namespace {

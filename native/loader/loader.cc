@@ -7,7 +7,7 @@
 #include <mutex>
 #include <string>
 
-#include "../platform/shared_library.hpp"
+#include "../platform/common/shared_library.hpp"
 
 namespace {
 

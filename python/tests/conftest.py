@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from torchbed import host
-from torchbed.failures import Failure
+from torchbed._host import host
+from torchbed._host.failures import Failure
 
 _numbers = itertools.count(1)
 

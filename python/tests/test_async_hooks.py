@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conftest import Caller, Project
 
-from torchbed.awaiting import Awaiter
+from torchbed._host.awaiting import Awaiter
 
 Open = Callable[..., Caller]
 

@@ -18,8 +18,8 @@ import pytest
 from conftest import Caller, Project
 
 import torchbed
-from torchbed import host
-from torchbed.failures import Failure
+from torchbed._host import host
+from torchbed._host.failures import Failure
 
 Open = Callable[..., Caller]
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import Caller
 
 import torchbed
-from torchbed import host
+from torchbed._host import host
 
 if TYPE_CHECKING:
     import digits_workload

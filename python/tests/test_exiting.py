@@ -7,7 +7,7 @@ import textwrap
 import time
 from pathlib import Path
 
-from torchbed import host
+from torchbed._host import host
 
 ROOT = Path(host.__file__).parents[1]
 
@@ -19,7 +19,7 @@ def ended(source: str) -> tuple[list[object], float, str]:
     """
     program = textwrap.dedent("""
         import atexit, json, os, sys, threading, time
-        from torchbed import host
+        from torchbed._host import host
         said = []
         def leave():
             began = time.monotonic()

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from torchbed import Cancelled
-from torchbed.failures import (
+from torchbed._host.failures import (
     MAX_MESSAGE_CHARS,
     MAX_TRACEBACK_CHARS,
     Failure,

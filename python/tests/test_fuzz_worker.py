@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from runs import holds, runs
 from test_worker import Host
 
-from torchbed.failures import Code
-from torchbed.json_values import NotJsonError, check_json
-from torchbed.worker_protocol import json_text
+from torchbed._host.failures import Code
+from torchbed._worker.json_values import NotJsonError, check_json
+from torchbed._worker.protocol import json_text
 
 WORKLOAD = """
 class Workload:

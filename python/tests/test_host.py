@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import torchbed
-from torchbed import host
+from torchbed._host import host
 
 Open = Callable[..., Caller]
 ROOT = Path(host.__file__).parents[1]
@@ -51,7 +51,7 @@ def test_info_tells_which_python_this_is() -> None:
 def test_info_tells_torchs_version_without_importing_it() -> None:
     printed = in_fresh_python("""
         import json, sys
-        from torchbed import host
+        from torchbed._host import host
         print(json.dumps([host.dispatch(0, "info", None)[1], "torch" in sys.modules]))
     """)
     info, imported = json.loads(printed)
@@ -75,7 +75,7 @@ def test_the_package_imports_and_serves_without_torch_numpy_and_site_packages(
     printed = in_fresh_python(
         f"""
         import json
-        from torchbed import host
+        from torchbed._host import host
         params = {{"factory": "lonely:W", "config": None, "env": {{}},
                    "module_search_roots": [{str(project.root)!r}]}}
         opened = host.dispatch(0, "open_workload", params)
@@ -181,7 +181,7 @@ RECORDER = """
     bridge.count_models = lambda number: None
     bridge.hold_signal = bridge.share_signal = lambda number: None
     sys.modules["_torchbed_bridge"] = bridge
-    from torchbed import host
+    from torchbed._host import host
     import torchbed
     def report(value): os.write(1, json.dumps(value).encode())
 """

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import Caller, Project
 
-from torchbed.failures import Failure
+from torchbed._host.failures import Failure
 
 SIMPLE = "class W:\n    def __init__(self, config): self.workload_name = str(config)\n"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Caller, Project
 
-from torchbed import host
+from torchbed._host import host
 
 Open = Callable[..., Caller]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchbed.failures import CallFailed, Failure
-from torchbed.metrics import plain_metrics
+from torchbed._host.failures import CallFailed, Failure
+from torchbed._host.metrics import plain_metrics
 
 
 def refusal(value: object) -> Failure:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchbed.output import HostStream, flush_standard_streams, redirect_standard_streams
+from torchbed._host.output import HostStream, flush_standard_streams, redirect_standard_streams
 
 
 class Recorder:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from torchbed import progress, progressing
-from torchbed.state_marks import MAX_DEPTH, changed, state_marks
-from torchbed.worker_progress import INTERVAL_SECONDS, ProgressLine
+from torchbed import progress
+from torchbed._host import progressing
+from torchbed._host.state_marks import MAX_DEPTH, changed, state_marks
+from torchbed._worker.progress import INTERVAL_SECONDS, ProgressLine
 
 Told = list[tuple[int, int | None, dict[str, Any]]]
 

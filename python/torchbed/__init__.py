@@ -13,8 +13,8 @@ package. What is here helps authors who want type checking, or who want to stop 
                 ...
 """
 
-from .cancelling import Cancelled, should_stop
-from .progressing import progress
+from ._host.cancelling import Cancelled, should_stop
+from ._host.progressing import progress
 from .workload import (
     AcceptsPatches,
     Batch,

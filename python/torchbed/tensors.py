@@ -12,16 +12,16 @@ Reads and writes the same files as the package safetensors, which it does not ne
 imported by the first call that has to do with tensors; parse_header needs none.
 """
 
-from .safetensors_errors import Fault, SafetensorsError
-from .safetensors_header import (
+from ._safetensors.errors import Fault, SafetensorsError
+from ._safetensors.header import (
     DTYPE_BITS,
     MAX_HEADER_BYTES,
     Header,
     TensorInfo,
     parse_header,
 )
-from .tensor_views import load_state_dict_from, tensor_views
-from .tensor_writing import Layout, plan_layout, write_tensors
+from ._safetensors.views import load_state_dict_from, tensor_views
+from ._safetensors.writing import Layout, plan_layout, write_tensors
 
 __all__ = [
     "DTYPE_BITS",

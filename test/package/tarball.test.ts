@@ -51,7 +51,7 @@ describe('the tarball', function () {
       'dist/lib/index.d.ts',
       'dist/lib/zod.js',
       'dist/lib/cli/main.js',
-      'python/torchbed/host.py',
+      'python/torchbed/_host/host.py',
       'python/torchbed/py.typed',
     ]) {
       assert.ok(files.has(path), path)

@@ -92,7 +92,7 @@ export async function modelsInPython(runtime: PythonRuntime): Promise<bigint> {
   })
   await session.call('init_model', { device: 'cpu' })
   const expression =
-    '{"n": sum(len(s._models) for s in sys.modules["torchbed.host"]._host._sessions.values())}'
+    '{"n": sum(len(s._models) for s in sys.modules["torchbed._host.host"]._host._sessions.values())}'
   const batches = [{ payload: { return: expression } }]
   const answer = await session.call('train_window', { model_id: 'm1', batches })
   return (answer as { metrics: { n: bigint } }).metrics.n - 1n

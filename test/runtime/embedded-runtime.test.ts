@@ -108,7 +108,7 @@ describe('EmbeddedRuntime', () => {
     })
 
     it('is shared by worker threads', async () => {
-      const open = returning('{"n": len(sys.modules["torchbed.host"]._host._sessions)}')
+      const open = returning('{"n": len(sys.modules["torchbed._host.host"]._host._sessions)}')
       const before = await session.call('train_window', open)
       const worker = new Worker(
         `import { EmbeddedRuntime } from ${JSON.stringify(import.meta.resolve('../../lib/index.js'))}
@@ -135,7 +135,7 @@ describe('EmbeddedRuntime', () => {
 
   it('closed while a workload opens closes that, too', async () => {
     const other = await EmbeddedRuntime.start()
-    const sessions = returning('{"n": len(sys.modules["torchbed.host"]._host._sessions)}')
+    const sessions = returning('{"n": len(sys.modules["torchbed._host.host"]._host._sessions)}')
     const before = await session.call('train_window', sessions)
     const opening = failure(other.openWorkload(plain))
     await other.close()

@@ -8,8 +8,8 @@ import gc
 import os
 from typing import Any
 
-from torchbed.params import Params
-from torchbed.session import Session
+from torchbed._host.params import Params
+from torchbed._host.session import Session
 
 BLOCK = b"\x2a" * (1 << 20)
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from torchbed.params import Params
-from torchbed.session import Session
+from torchbed._host.params import Params
+from torchbed._host.session import Session
 
 Reader = Callable[[], bytes]
 

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Any
 
-from torchbed.params import Params
-from torchbed.session import Session
+from torchbed._host.params import Params
+from torchbed._host.session import Session
 
 kept: list[Any] = []
 """What an expression keeps beyond its call."""

@@ -1,0 +1,1 @@
+"""What answers calls: sessions, hooks, failures, output. No public name is in here."""
