@@ -1,7 +1,7 @@
 /**
  * Install the package as a user does, on every Node.js and Python of a matrix: `npm run matrix`.
  *
- * docs/install-matrix.md says what a cell is. The table is the last thing on stdout, before the failures with the
+ * docs/internals/install-matrix.md says what a cell is. The table is the last thing on stdout, before the failures with the
  * command that repeats each. Progress goes to stderr. The exit code is 1 when something failed, 2 for a wrong option, or
  * when a cell cannot be set up.
  */

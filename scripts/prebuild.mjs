@@ -1,7 +1,7 @@
 /**
  * Build the libraries that the npm package carries, into prebuilds/<platform>-<arch>: `npm run prebuild`.
  *
- * docs/building.md says what they run on. The exit code is 1 when they would not run there.
+ * docs/internals/building.md says what they run on. The exit code is 1 when they would not run there.
  */
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -103,7 +103,7 @@ async function check(folder, arch) {
   if (faults.length > 0) {
     throw new Failure(
       `the prebuild would not run everywhere:\n  ${faults.join('\n  ')}`,
-      `compile against a system whose glibc is ${OLDEST_GLIBC} or a little newer: docs/building.md`,
+      `compile against a system whose glibc is ${OLDEST_GLIBC} or a little newer: docs/internals/building.md`,
     )
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Run the long tests: `npm run test:full`. docs/reliability.md says what they hold torchbed to.
+ * Run the long tests: `npm run test:full`. docs/internals/reliability.md says what they hold torchbed to.
  *
  * A table is the last thing on stdout, with a line for each failure that says how to repeat it alone. Its load is that
  * of the last minute of a part: how many threads ran or waited for a CPU, those of other programs among them.

@@ -74,29 +74,17 @@ describe('the documents', () => {
 
   it('README.md lists every document', () => {
     const listed = read('README.md').split('## Documents')[1]!
-    const shown = documents.filter((document) => !/^(README\.md|examples\/.+\/)/.test(document))
+    const shown = documents.filter(
+      (document) => !/^(README\.md|examples\/.+\/|docs\/reference\/spec\/[a-z])/.test(document),
+    )
     assert.deepEqual(
       shown.filter((document) => !listed.includes(`](${document})`)),
       [],
     )
   })
 
-  it('docs/architecture.md has every file of the library, the bridge, the Python package and the scripts', () => {
-    const listed = new Set(tableRows('docs/architecture.md').map(([file]) => file))
-    const files = [
-      ...filesBelow('lib', /\.ts$/),
-      ...filesBelow('native', /\.(cc|hpp)$/),
-      ...filesBelow('python/torchbed', /\.py$/),
-      ...filesBelow('scripts', /\.mjs$/),
-    ]
-    assert.deepEqual(
-      files.filter((file) => !listed.has(`\`${file}\``)),
-      [],
-    )
-  })
-
-  it('docs/architecture.md draws the layers in the order in which they import each other', () => {
-    const picture = blocks('docs/architecture.md', 'text')[0]!
+  it('docs/internals/architecture.md draws the layers in the order in which they import each other', () => {
+    const picture = blocks('docs/internals/architecture.md', 'text')[0]!
     const layers = [...picture.matchAll(/^lib\/(\w+) /gm)].map(([, name]) => name!)
     const folders = readdirSync(join(root, 'lib'), { withFileTypes: true })
     const missing = folders.filter((entry) => entry.isDirectory() && !layers.includes(entry.name))
@@ -113,18 +101,20 @@ describe('the documents', () => {
     assert.deepEqual(upwards, [])
   })
 
-  it('docs/errors.md has every code that the library has, and no other', () => {
+  it('docs/reference/errors.md has every code that the library has, and no other', () => {
     const inCode = filesBelow('lib', /errors\.ts$/).flatMap((path) =>
       [...read(path).matchAll(/code = '(\w+)'/g)].map(([, code]) => code!),
     )
-    const cells = tableRows('docs/errors.md').map(([code]) => /^`(\w+)`$/.exec(code!)?.[1])
+    const cells = tableRows('docs/reference/errors.md').map(
+      ([code]) => /^`(\w+)`$/.exec(code!)?.[1],
+    )
     const documented = cells.filter((code) => code !== undefined)
     assert.ok(inCode.length > 20)
     assert.deepEqual(documented.sort(), inCode.sort())
   })
 
-  it('docs/limits.md has the values that the code has', () => {
-    const rows = tableRows('docs/limits.md').filter(([name]) => name!.startsWith('`'))
+  it('docs/reference/limits.md has the values that the code has', () => {
+    const rows = tableRows('docs/reference/limits.md').filter(([name]) => name!.startsWith('`'))
     assert.ok(rows.length > 20)
     for (const [name, value, file] of rows as [string, string, string][]) {
       const constant = name.replaceAll('`', '')
@@ -133,8 +123,8 @@ describe('the documents', () => {
     }
   })
 
-  it('docs/limits.md has every exported maximum', () => {
-    const listed = new Set(tableRows('docs/limits.md').map(([name]) => name))
+  it('docs/reference/limits.md has every exported maximum', () => {
+    const listed = new Set(tableRows('docs/reference/limits.md').map(([name]) => name))
     const maxima = filesBelow('lib', /constants\.ts$/).flatMap((path) =>
       [...read(path).matchAll(/^export const (MAX_\w+)/gm)].map(([, name]) => name!),
     )
@@ -167,7 +157,7 @@ describe('the workload and the config of the documents', () => {
 
   /** Writes the minimal workload and a folder with one shard for it. */
   async function minimalWorkload(): Promise<{ runtime: TorchRuntimeConfig; shard: string }> {
-    const code = blocks('docs/workloads.md', 'python').find((block) =>
+    const code = blocks('docs/guide/workloads.md', 'python').find((block) =>
       block.includes('class MinimalWorkload'),
     )
     await writeFile(join(folder, 'minimal_workload.py'), code!)
@@ -182,7 +172,7 @@ describe('the workload and the config of the documents', () => {
     return { runtime, shard }
   }
 
-  torchIt('the minimal workload of docs/workloads.md trains, saves and loads', async () => {
+  torchIt('the minimal workload of docs/guide/workloads.md trains, saves and loads', async () => {
     const { runtime, shard: path } = await minimalWorkload()
     const batch: PythonBatchRef = {
       kind: 'cached_microshard_group',
@@ -209,7 +199,7 @@ describe('the workload and the config of the documents', () => {
     assert.equal(await loss(fresh), await loss(model))
   })
 
-  torchIt('the minimal workload of docs/workloads.md runs in torchbed train', async () => {
+  torchIt('the minimal workload of docs/guide/workloads.md runs in torchbed train', async () => {
     const { runtime } = await minimalWorkload()
     const config = join(folder, 'config.json')
     const training = { peers: 2, windows: 2 }
@@ -221,9 +211,9 @@ describe('the workload and the config of the documents', () => {
     assert.deepEqual(kinds, ['start', 'promoted', ...window, ...window, 'summary'])
   })
 
-  it('docs/training.md has every field of the config', () => {
-    const documented = tableRows('docs/training.md').map(([field]) => field)
-    const config = TrainConfig.fromJson(blocks('docs/training.md', 'json')[0]!)
+  it('docs/guide/training.md has every field of the config', () => {
+    const documented = tableRows('docs/guide/training.md').map(([field]) => field)
+    const config = TrainConfig.fromJson(blocks('docs/guide/training.md', 'json')[0]!)
     const fields = Object.entries(config).flatMap(([part, value]) =>
       Object.keys(value).map((field) => `\`${part}.${field}\``),
     )

@@ -1,4 +1,4 @@
-/** docs/reference-map.md: each name of torchbed in it exists, and so does each test that it cites. */
+/** docs/internals/reference-map.md: each name of torchbed in it exists, and so does each test that it cites. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { packageRoot } from '../lib/runtime/package-root.js'
 
 const root = packageRoot()
 const compiled = fileURLToPath(new URL('..', import.meta.url))
-const map = readFileSync(join(root, 'docs', 'reference-map.md'), 'utf8')
+const map = readFileSync(join(root, 'docs', 'internals', 'reference-map.md'), 'utf8')
 
 /** The rows of the tables with a head that begins so, without the head. */
 function rows(head: string[]): string[][] {

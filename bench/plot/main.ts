@@ -1,8 +1,8 @@
 /**
  * `npm run bench:plot -- FILE.json [--out FOLDER] [--page FILE]`
  *
- * Draws the pictures of a results file into FOLDER (default docs/benchmarks) and writes its table into the
- * page (default docs/benchmarks.md), so that page, pictures and file cannot differ. The same file
+ * Draws the pictures of a results file into FOLDER (default docs/internals/benchmarks) and writes its table into the
+ * page (default docs/internals/benchmarks.md), so that page, pictures and file cannot differ. The same file
  * gives the same bytes.
  */
 
@@ -15,7 +15,7 @@ import { withResults } from './page.js'
 import { readResults, ResultsFileError } from './results.js'
 
 const USAGE =
-  'Usage: npm run bench:plot -- FILE.json [--out docs/benchmarks] [--page docs/benchmarks.md]'
+  'Usage: npm run bench:plot -- FILE.json [--out docs/internals/benchmarks] [--page docs/internals/benchmarks.md]'
 
 /** Exit code: 0, or 2 for a command line or a file that will not do. */
 async function main(): Promise<number> {
@@ -28,7 +28,7 @@ async function main(): Promise<number> {
     console.error(USAGE)
     return 2
   }
-  const docs = join(packageRoot(), 'docs')
+  const docs = join(packageRoot(), 'docs', 'internals')
   const out = values.out ?? join(docs, 'benchmarks')
   const page = values.page ?? join(docs, 'benchmarks.md')
   const results = await readResults(file)

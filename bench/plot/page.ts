@@ -1,4 +1,4 @@
-/** The part of docs/benchmarks.md that comes from the results file, between two markers. */
+/** The part of docs/internals/benchmarks.md that comes from the results file, between two markers. */
 
 import { ratioText } from './ratio-chart.js'
 import type { ResultRow, ResultsFile } from './results.js'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-/** Options that every command has. docs/cli.md says what they mean. */
+/** Options that every command has. docs/reference/cli.md says what they mean. */
 export interface CommonOptions {
   /** stdout has JSON and nothing else. */
   json?: true

@@ -12,7 +12,7 @@ export interface Check {
   readonly detail?: string
   /** The one command that repairs it, for a shell. */
   readonly remedy?: string
-  /** Of the error that the library throws for it, as in docs/errors.md. */
+  /** Of the error that the library throws for it, as in docs/reference/errors.md. */
   readonly code?: string
 }
 

@@ -77,7 +77,7 @@ export interface TorchProjectOptions<Schema extends WorkloadConfigSchema = AnyWo
   readonly runtime?: PythonRuntime | undefined
   /**
    * Where the project's own runtime runs Python: in this process, or in a child process, which may crash
-   * alone (docs/isolation.md). Default `none`.
+   * alone (docs/guide/isolation.md). Default `none`.
    */
   readonly isolation?: 'none' | 'process' | undefined
   /** Where batches come from. Default: the sharded pipeline over the config's `dataset`. */

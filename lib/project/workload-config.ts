@@ -15,7 +15,7 @@ import type {
 type WorkloadConfigField<Config> = undefined extends Config
   ? {
       /**
-       * What the factory is called with; docs/values.md says what arrives: `64` as an int, `0.5` and
+       * What the factory is called with; docs/reference/values.md says what arrives: `64` as an int, `0.5` and
        * `new PyFloat(1)` as floats. Default: null.
        */
       readonly workload_config?: Config

@@ -8,7 +8,7 @@ import { className, RefusedValue } from './conversion-error.js'
  * Put it anywhere in a call's parameters, once: the hook receives a `torchbed.LentBuffer`, which has the
  * buffer protocol (`memoryview(b)`, `numpy.frombuffer(b)`, `torch.frombuffer(b, dtype=…)`). When the call
  * ends Python must have dropped it and every view of it; a call that kept one rejects with
- * `ERR_BUFFERS_RETAINED`, and the memory then stays on loan until Python lets go. docs/values.md has the
+ * `ERR_BUFFERS_RETAINED`, and the memory then stays on loan until Python lets go. docs/reference/values.md has the
  * whole contract.
  *
  * @example

@@ -57,7 +57,7 @@ export interface CallOptions {
   /**
    * Cancels the call: at once while it is queued, between two Python instructions while it runs.
    * One long call into C cannot be interrupted; the promise then settles when it returns. A child
-   * process that does not react is killed (docs/isolation.md).
+   * process that does not react is killed (docs/guide/isolation.md).
    */
   readonly signal?: AbortSignal | undefined
   /**

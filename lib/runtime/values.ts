@@ -1,5 +1,5 @@
 /**
- * What crosses between JavaScript and Python. docs/values.md is the whole table.
+ * What crosses between JavaScript and Python. docs/reference/values.md is the whole table.
  */
 
 import type { LentBuffer } from './lent-buffer.js'

@@ -1,4 +1,4 @@
-// The value tree to JavaScript values. docs/values.md is the table.
+// The value tree to JavaScript values. docs/reference/values.md is the table.
 #pragma once
 
 #include <napi.h>

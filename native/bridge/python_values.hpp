@@ -1,4 +1,4 @@
-// Python objects to the value tree. docs/values.md is the table.
+// Python objects to the value tree. docs/reference/values.md is the table.
 #pragma once
 
 #include "python.hpp"

@@ -1,6 +1,6 @@
 // The value tree: what a result is on its way from Python to JavaScript, owned by neither runtime.
 //
-// docs/values.md is the table of what becomes what.
+// docs/reference/values.md is the table of what becomes what.
 #pragma once
 
 #include <cstdint>

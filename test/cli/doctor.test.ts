@@ -323,12 +323,12 @@ describe('torchbed doctor', function () {
     })
   })
 
-  it('has its failures and every error code explained in docs/troubleshooting.md', async () => {
+  it('has its failures and every error code explained in docs/guide/troubleshooting.md', async () => {
     const read = (name: string) => readFile(join(packageRoot(), 'docs', name), 'utf8')
     const names = (text: string) =>
       new Set([...text.matchAll(/^\| `([\w.-]+)`/gm)].map(([, name]) => name!))
-    const explained = names(await read('troubleshooting.md'))
-    const codes = names(await read('errors.md'))
+    const explained = names(await read('guide/troubleshooting.md'))
+    const codes = names(await read('reference/errors.md'))
     assert.ok(codes.size > 50)
     const said = await doctor(['--python', real], only())
     const checks = said.checks.map(({ name }) => name)

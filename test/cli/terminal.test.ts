@@ -86,8 +86,8 @@ describe('every command of torchbed', () => {
     }
   })
 
-  it('is in docs/cli.md with every option', async () => {
-    const document = await readFile(join(packageRoot(), 'docs', 'cli.md'), 'utf8')
+  it('is in docs/reference/cli.md with every option', async () => {
+    const document = await readFile(join(packageRoot(), 'docs', 'reference', 'cli.md'), 'utf8')
     const { stdout } = await torchbed(['--help'])
     for (const [, command] of stdout.matchAll(/^ {2}(\w+) \[options\]/gm)) {
       const section = document.split(`\n## torchbed ${command!}\n`)[1]?.split('\n## ')[0] ?? ''

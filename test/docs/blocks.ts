@@ -18,8 +18,8 @@ export const documents: readonly string[] = [
 
 /** Guides whose programs take longer than those of all other documents: guides.test.ts runs them. */
 export const LONG_GUIDES: readonly string[] = [
-  'docs/moving-from-burn-p2p-python.md',
-  'docs/quick-start.md',
+  'docs/migration/moving-from-burn-p2p-python.md',
+  'docs/guide/quick-start.md',
 ]
 
 function markdownBelow(folder: string): string[] {

@@ -1,6 +1,6 @@
 /**
  * The exit matrix: what a process is doing when it leaves, in which way it leaves, and what must be true then.
- * docs/reliability.md explains the rules; this is the one place that decides them.
+ * docs/internals/reliability.md explains the rules; this is the one place that decides them.
  */
 
 /** What the process is doing. */

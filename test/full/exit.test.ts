@@ -129,8 +129,8 @@ linux('the judge of a process that leaves', () => {
   })
 })
 
-describe('docs/reliability.md', () => {
-  const document = readFileSync(join(packageRoot(), 'docs', 'reliability.md'), 'utf8')
+describe('docs/internals/reliability.md', () => {
+  const document = readFileSync(join(packageRoot(), 'docs', 'internals', 'reliability.md'), 'utf8')
   const promises = /^## The end of the process$(.*?)^## /ms.exec(document)?.[1] ?? ''
   const rows = promises
     .split('\n')

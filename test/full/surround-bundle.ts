@@ -1,4 +1,4 @@
-/** A small application, bundled by esbuild in the ways that docs/reliability.md describes. */
+/** A small application, bundled by esbuild in the ways that docs/internals/reliability.md describes. */
 import { execFile } from 'node:child_process'
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
  * Hostile surroundings and several environments: where a process runs or what its hook does, and what must
- * come of it. docs/reliability.md explains the rules; this is the one place that decides them.
+ * come of it. docs/internals/reliability.md explains the rules; this is the one place that decides them.
  */
 import { join } from 'node:path'
 

@@ -89,8 +89,8 @@ linux('the judge of a process in hostile surroundings', () => {
   }
 })
 
-describe('the surroundings in docs/reliability.md', () => {
-  const document = readFileSync(join(packageRoot(), 'docs', 'reliability.md'), 'utf8')
+describe('the surroundings in docs/internals/reliability.md', () => {
+  const document = readFileSync(join(packageRoot(), 'docs', 'internals', 'reliability.md'), 'utf8')
 
   it('are the cells that are tested, each with what it promises', () => {
     const rows = [

@@ -5,7 +5,7 @@ import { CELLS } from '../full/surround-cells.js'
 
 const linux = process.platform === 'linux' ? describe : describe.skip
 
-/** Not kept yet; docs/reliability.md says why. */
+/** Not kept yet; docs/internals/reliability.md says why. */
 const OPEN = 'environments/copy-at-once'
 
 linux('a process with several environments', () => {

@@ -1,4 +1,4 @@
-/** Any value that may cross, there and back: what the table of docs/values.md says of its parts holds for the whole. */
+/** Any value that may cross, there and back: what the table of docs/reference/values.md says of its parts holds for the whole. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { EmbeddedRuntime, PyFloat, type PyInput, type WorkloadSession } from '../../lib/index.js'

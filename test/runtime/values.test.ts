@@ -1,4 +1,4 @@
-/** The conversion table of docs/values.md: one test a row, in both directions. */
+/** The conversion table of docs/reference/values.md: one test a row, in both directions. */
 import assert from 'node:assert/strict'
 import {
   EmbeddedRuntime,

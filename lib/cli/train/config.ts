@@ -39,7 +39,7 @@ const peerCount = new Codec<number>({
   encode: (count) => u32.encode(count),
 })
 
-/** The file that `torchbed train` reads. docs/training.md describes every field. */
+/** The file that `torchbed train` reads. docs/guide/training.md describes every field. */
 export const TrainConfig = record('train config', {
   runtime: record('runtime', {
     python_executable: optional(text),

@@ -1,7 +1,7 @@
 /**
  * Values on their way into Python, flat: one pass over the value here, one pass over the result in
  * native/bridge/encoded_value.cc, and no call across Node-API for every number and key between.
- * docs/values.md says what becomes what.
+ * docs/reference/values.md says what becomes what.
  */
 
 import { isAnyArrayBuffer, isDate, isExternal, isMap } from 'node:util/types'

@@ -1,5 +1,5 @@
 /**
- * Values to the JSON of a worker. docs/values.md says what becomes what, docs/isolation.md what JSON
+ * Values to the JSON of a worker. docs/reference/values.md says what becomes what, docs/guide/isolation.md what JSON
  * cannot carry. NaN and infinities are written as the tokens that Python's reader knows.
  */
 import { isAnyArrayBuffer, isDate } from 'node:util/types'

@@ -67,7 +67,7 @@ export interface SubprocessRuntimeOptions {
 
 /**
  * Python in child processes: each workload has a worker of its own, which may crash, hang or be
- * killed without this process. docs/isolation.md says what differs from {@link EmbeddedRuntime}.
+ * killed without this process. docs/guide/isolation.md says what differs from {@link EmbeddedRuntime}.
  *
  * Workers are children of the thread that opened them and end with it. An idle one does not keep
  * the process alive. What they print is emitted a line at a time as `stdout` and `stderr`; a stream

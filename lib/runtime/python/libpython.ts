@@ -13,7 +13,7 @@ export type LibpythonFacts = Pick<
  * Return the absolute path of the shared libpython, or null when there is none.
  *
  * On Windows it counts only with the `python3.dll` beside it, which the native addon needs too. The macOS and
- * Windows places follow CPython's installers and have not been run yet: docs/platforms.md.
+ * Windows places follow CPython's installers and have not been run yet: docs/internals/platforms.md.
  *
  * @param exists whether there is such a file; default: asks the file system
  */
