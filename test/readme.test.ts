@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path'
 import { TrainConfig } from '../lib/cli/train/config.js'
 import { TorchProject, type PythonBatchRef, type TorchRuntimeConfig } from '../lib/index.js'
 import { blocksOf, documents, read, root } from './docs/blocks.js'
-import { sourceFiles, targetOf } from './docs/sources.js'
 import { jsonEvents, torchbed } from './support/cli.js'
 import { withTorch } from './support/workloads.js'
 
@@ -83,22 +82,13 @@ describe('the documents', () => {
     )
   })
 
-  it('docs/internals/architecture.md draws the layers in the order in which they import each other', () => {
+  it('docs/internals/architecture.md has every folder of the library in its picture', () => {
     const picture = blocks('docs/internals/architecture.md', 'text')[0]!
-    const layers = [...picture.matchAll(/^lib\/(\w+) /gm)].map(([, name]) => name!)
+    const drawn = new Set([...picture.matchAll(/^lib\/(\w+) /gm)].map(([, name]) => name!))
     const folders = readdirSync(join(root, 'lib'), { withFileTypes: true })
-    const missing = folders.filter((entry) => entry.isDirectory() && !layers.includes(entry.name))
-    assert.deepEqual(missing, [])
-    const upwards = sourceFiles().flatMap(({ path, imports }) => {
-      const from = layers.indexOf(path.split('/')[1]!)
-      if (!path.startsWith('lib/') || from === -1) return []
-      return [...imports.keys()]
-        .map((specifier) => targetOf(path, specifier) ?? '')
-        .filter((target) => /^lib\/\w+\//.test(target))
-        .filter((target) => layers.indexOf(target.split('/')[1]!) < from)
-        .map((target) => `${path} imports ${target}`)
-    })
-    assert.deepEqual(upwards, [])
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+    assert.deepEqual([...drawn].sort(), folders.sort())
   })
 
   it('docs/reference/errors.md has every code that the library has, and no other', () => {
