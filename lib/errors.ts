@@ -123,7 +123,7 @@ export abstract class PythonFailureError extends TorchbedError implements Python
   }
 }
 
-/** `workload_factory` is not of the form `module:attr` (spec section 12). */
+/** `workload_factory` is not of the form `module:attr` (spec project#error-texts). */
 export class WorkloadFactoryError extends TorchbedError {
   readonly code = 'ERR_WORKLOAD_FACTORY'
 }
@@ -133,7 +133,7 @@ export class WorkloadImportError extends PythonFailureError {
   readonly code = 'ERR_WORKLOAD_IMPORT'
 }
 
-/** The workload lacks a hook that the call needs (spec section 4). */
+/** The workload lacks a hook that the call needs (spec hooks#the-hooks). */
 export class HookMissingError extends PythonFailureError {
   readonly code = 'ERR_HOOK_MISSING'
 }
@@ -143,12 +143,12 @@ export class HookRaisedError extends PythonFailureError {
   readonly code = 'ERR_HOOK_RAISED'
 }
 
-/** A hook returned a metric that is not a bool, int, float or str (spec section 4). */
+/** A hook returned a metric that is not a bool, int, float or str (spec hooks#metrics). */
 export class MetricValueError extends PythonFailureError {
   readonly code = 'ERR_METRIC_VALUE'
 }
 
-/** The method's name is not one that the workload host knows (spec section 3.2). */
+/** The method's name is not one that the workload host knows (spec worker-protocol#methods). */
 export class UnknownMethodError extends PythonFailureError {
   readonly code = 'ERR_UNKNOWN_METHOD'
 }
@@ -165,7 +165,7 @@ export class PythonHostError extends PythonFailureError {
 
 // --- worker: a workload in a child process -------------------------------------------------------------
 
-/** A worker process did not come up: it ended, took too long, or speaks another protocol (spec section 3). */
+/** A worker process did not come up: it ended, took too long, or speaks another protocol (spec worker-protocol). */
 export class WorkerStartError extends TorchbedError {
   readonly code = 'ERR_WORKER_START'
 }
@@ -300,7 +300,7 @@ export class ConfigError extends TorchbedError {
   }
 }
 
-/** A worker returned something that the workload protocol does not allow (spec section 3.2). */
+/** A worker returned something that the workload protocol does not allow (spec worker-protocol#methods). */
 export class ProtocolError extends TorchbedError {
   readonly code = 'ERR_PROTOCOL'
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { TrainConfig } from '../lib/cli/train/config.js'
 import { TorchProject, type PythonBatchRef, type TorchRuntimeConfig } from '../lib/index.js'
-import { blocksOf, documents, read, root } from './docs/blocks.js'
+import { anchorsOf, blocksOf, documents, proseOf, read, root } from './docs/blocks.js'
 import { jsonEvents, torchbed } from './support/cli.js'
 import { withTorch } from './support/workloads.js'
 
@@ -19,25 +19,9 @@ function blocks(document: string, language: string): string[] {
     .map(({ code }) => code)
 }
 
-/** What a document says outside its fenced blocks. */
-function prose(document: string): string {
-  return read(document).replace(/^```.*?^```$/gms, '')
-}
-
-/** The anchors that a Markdown reader makes of the headings. */
-function anchors(document: string): Set<string> {
-  const headings = prose(document).matchAll(/^#+ (.+)$/gm)
-  const anchor = (text: string) =>
-    text
-      .toLowerCase()
-      .replace(/[^\w\- ]/g, '')
-      .replaceAll(' ', '-')
-  return new Set([...headings].map(([, text]) => anchor(text!)))
-}
-
 /** The cells of every row of every table, without the lines below the headings. */
 function tableRows(document: string): string[][] {
-  return prose(document)
+  return proseOf(document)
     .split('\n')
     .filter((line) => line.startsWith('| ') && !/^[|\-: ]+$/.test(line))
     .map((line) => line.split(/(?<!\\)\|/).slice(1, -1))
@@ -54,17 +38,18 @@ function filesBelow(folder: string, pattern: RegExp): string[] {
 describe('the documents', () => {
   for (const document of documents) {
     it(`${document} links to what exists`, () => {
-      for (const [, target] of prose(document).matchAll(/\]\(([^)\s]+)\)/g)) {
+      for (const [, target] of proseOf(document).matchAll(/\]\(([^)\s]+)\)/g)) {
         if (/^https?:/.test(target!)) continue
         const [path, anchor] = target!.split('#')
         const file = path === '' ? document : join(dirname(document), path!)
         assert.ok(existsSync(join(root, file)), `${target!} leads nowhere`)
-        if (anchor !== undefined) assert.ok(anchors(file).has(anchor), `no heading for ${target!}`)
+        if (anchor !== undefined)
+          assert.ok(anchorsOf(file).has(anchor), `no heading for ${target!}`)
       }
     })
 
     it(`${document} names only files that exist`, () => {
-      const names = prose(document).matchAll(
+      const names = proseOf(document).matchAll(
         /`((?:lib|native|python|test|scripts|examples|docs)\/[\w./-]+\.\w+)`/g,
       )
       for (const [, path] of names) assert.ok(existsSync(join(root, path!)), `${path!} is gone`)

@@ -24,7 +24,7 @@ const LOAD_STORE: RowSpec = {
   needs: ['torch'],
 }
 
-/** What a workload config has when it names no chunk size (spec section 2.3), in bytes. */
+/** What a workload config has when it names no chunk size (spec project#workload-config), in bytes. */
 const SMALL_CHUNK_BYTES = 262_144
 
 export const store: Group = {

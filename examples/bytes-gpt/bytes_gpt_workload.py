@@ -1,7 +1,7 @@
 """A workload that learns to write Python, byte by byte: the GPT of bytes_gpt_model.py in windows.
 
-The hooks are those of the digits example (spec section 4), without apply_patch. A window is a fixed
-number of steps, whatever the size of the lease. `create_workload(config)` is the factory; the
+The hooks are those of the digits example (spec hooks#the-hooks), without apply_patch. A window is a
+fixed number of steps, whatever the size of the lease. `create_workload(config)` is the factory; the
 config's keys are the fields of Config.
 
 Shapes: B sequences in a minibatch, T = the model's context, n bytes in a shard, N in some shards.

@@ -1,4 +1,4 @@
-/** Makes the batches of a lease that the workload gets (spec section 2.6). */
+/** Makes the batches of a lease that the workload gets (spec project#batches). */
 
 import type {
   AssignmentLease,

@@ -1,15 +1,15 @@
-/** Defaults that the formats fix (spec sections 8.1 and 8.2), and limits of the cache with their reasons. */
+/** Defaults that the formats fix (spec planning#microshards and planning#leases), and limits of the cache with their reasons. */
 
 import type { LeasePlannerConfig, MicroShardPlannerConfig } from '../schema/index.js'
 
-/** Spec section 8.1. */
+/** Spec planning#microshards. */
 export const DEFAULT_MICROSHARD_PLANNER_CONFIG: MicroShardPlannerConfig = {
   target_microshard_bytes: 64 * 1024 * 1024,
   min_microshards: 1,
   max_microshards: 16_384,
 }
 
-/** Spec section 8.2. */
+/** Spec planning#leases. */
 export const DEFAULT_LEASE_PLANNER_CONFIG: LeasePlannerConfig = {
   lease_duration_seconds: 300,
   max_microshards_per_lease: 128,
@@ -21,7 +21,7 @@ export const DEFAULT_LEASE_PLANNER_CONFIG: LeasePlannerConfig = {
   },
 }
 
-/** The manifest's name, in a cache and in an upstream (spec section 8.6). */
+/** The manifest's name, in a cache and in an upstream (spec planning#shard-cache). */
 export const FETCH_MANIFEST_NAME = 'fetch-manifest.json'
 
 /** Longest stretch of computing without a pause for other work, in milliseconds: half a frame at 60 Hz. */

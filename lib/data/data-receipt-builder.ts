@@ -1,4 +1,4 @@
-/** Receipts for the work under a lease, and what they count (spec sections 8.4 and 14, item 13). */
+/** Receipts for the work under a lease, and what they count (spec planning#receipts and defects#counts-are-estimates). */
 
 import {
   dataReceiptId,
@@ -68,7 +68,7 @@ export class DataReceiptBuilder {
  * A report counts when it is an integer from 0 to 2^53 - 1; a whole float is one. Zero is a report too: a window
  * that skipped everything did nothing. Each of the two counts is decided alone.
  *
- * @param reported the workload's own metrics, before the host writes its own over them (spec section 5)
+ * @param reported the workload's own metrics, before the host writes its own over them (spec project#operations)
  * @param cached the microshards that the batches were made of
  * @throws DataSchemaError when an estimate is needed and the sum is beyond 2^53 - 1
  */

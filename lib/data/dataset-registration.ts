@@ -1,4 +1,4 @@
-/** Registers and plans a dataset on this machine (spec section 2.2). */
+/** Registers and plans a dataset on this machine (spec project#dataset-config). */
 
 import type {
   DatasetRegistration,

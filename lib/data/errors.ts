@@ -1,11 +1,11 @@
-/** The errors of lib/data: the dataloader catalogue of spec section 12, and what the reference did not check. */
+/** The errors of lib/data: the dataloader catalogue of spec planning#errors, and what the reference did not check. */
 
 import { TorchbedError } from '../errors.js'
 
 /** Base of every error of lib/data that is not a plain {@link ConfigError} or {@link AbortError}. */
 export abstract class DataError extends TorchbedError {}
 
-// --- spec section 12 ---------------------------------------------------------------------------------
+// --- spec planning#errors ---------------------------------------------------------------------------------
 
 /** A record cannot be read, or its numbers or texts do not fit its format. */
 export class DataSchemaError extends DataError {
@@ -31,37 +31,37 @@ export class DataHttpError extends DataError {
   }
 }
 
-/** `target_microshard_bytes` is 0 (spec section 8.1). */
+/** `target_microshard_bytes` is 0 (spec planning#microshards). */
 export class InvalidTargetMicroshardBytesError extends DataError {
   readonly code = 'ERR_DATA_INVALID_TARGET_MICROSHARD_BYTES'
 }
 
-/** `lease_duration_seconds` is not positive (spec section 8.2). */
+/** `lease_duration_seconds` is not positive (spec planning#leases). */
 export class InvalidLeaseDurationError extends DataError {
   readonly code = 'ERR_DATA_INVALID_LEASE_DURATION'
 }
 
-/** The budget of work units is not a positive integer (spec section 8.2). */
+/** The budget of work units is not a positive integer (spec planning#leases). */
 export class InvalidBudgetError extends DataError {
   readonly code = 'ERR_DATA_INVALID_BUDGET'
 }
 
-/** There is no microshard to lease (spec section 8.2). */
+/** There is no microshard to lease (spec planning#leases). */
 export class NoMicroshardsError extends DataError {
   readonly code = 'ERR_DATA_NO_MICROSHARDS'
 }
 
-/** The fetch manifest says nothing about a leased microshard (spec section 8.6). */
+/** The fetch manifest says nothing about a leased microshard (spec planning#shard-cache). */
 export class MissingFetchEntryError extends DataError {
   readonly code = 'ERR_DATA_MISSING_FETCH_ENTRY'
 }
 
-/** A lease names a microshard that its plan does not have (spec section 8.6). */
+/** A lease names a microshard that its plan does not have (spec planning#shard-cache). */
 export class UnknownLeasedMicroShardError extends DataError {
   readonly code = 'ERR_DATA_UNKNOWN_LEASED_MICROSHARD'
 }
 
-/** A shard's bytes do not have the hash that the fetch manifest gives (spec section 8.6). */
+/** A shard's bytes do not have the hash that the fetch manifest gives (spec planning#shard-cache). */
 export class HashMismatchError extends DataError {
   readonly code = 'ERR_DATA_HASH_MISMATCH'
   readonly expected: string
@@ -74,12 +74,12 @@ export class HashMismatchError extends DataError {
   }
 }
 
-/** Shards cannot be fetched from this kind of upstream (spec section 8.6). */
+/** Shards cannot be fetched from this kind of upstream (spec planning#shard-cache). */
 export class UnsupportedAdapterError extends DataError {
   readonly code = 'ERR_DATA_UNSUPPORTED_ADAPTER'
 }
 
-// --- what the reference let through (spec section 14, item 12) -----------------------------------------
+// --- what the reference let through (spec defects#shard-cache) -----------------------------------------
 
 /** A shard has more or fewer bytes than the fetch manifest says. */
 export class LengthMismatchError extends DataError {

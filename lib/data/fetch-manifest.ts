@@ -1,4 +1,4 @@
-/** The fetch manifest: which file holds which microshard, and what it must hash to (spec section 8.5). */
+/** The fetch manifest: which file holds which microshard, and what it must hash to (spec planning#fetch-manifest). */
 
 import {
   contentId,

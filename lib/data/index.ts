@@ -1,4 +1,4 @@
-/** Data: registration, plan, lease, shard cache, pipelines and receipts (spec section 8). */
+/** Data: registration, plan, lease, shard cache, pipelines and receipts (spec planning). */
 
 export { cachedMicroshardGroup, microEpoch } from './batches.js'
 export {

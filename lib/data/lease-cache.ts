@@ -1,4 +1,4 @@
-/** Leases by window and peer (spec section 8.2). */
+/** Leases by window and peer (spec planning#leases). */
 
 import { compareUtf8, type AssignmentLease, type PeerId, type WindowId } from '../schema/index.js'
 

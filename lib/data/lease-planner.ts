@@ -1,4 +1,4 @@
-/** Chooses the microshards that a peer trains on in one window (spec section 8.2). */
+/** Chooses the microshards that a peer trains on in one window (spec planning#leases). */
 
 import {
   addSeconds,

@@ -21,7 +21,7 @@ import {
   type ContentId,
 } from '../schema/index.js'
 
-/** The file that describes the dataset: the JSON of spec section 2.2. */
+/** The file that describes the dataset: the JSON of spec project#dataset-config. */
 export const DATASET_CONFIG_NAME = 'dataset.json'
 
 const REMEDY = `remove ${DATASET_CONFIG_NAME} and ${FETCH_MANIFEST_NAME} to describe it anew`

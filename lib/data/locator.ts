@@ -1,4 +1,4 @@
-/** Locators and file names: texts from a peer that become paths (spec sections 8.5, 8.6 and 14, item 12). */
+/** Locators and file names: texts from a peer that become paths (spec planning#fetch-manifest, planning#shard-cache and defects#shard-cache). */
 
 import { realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'

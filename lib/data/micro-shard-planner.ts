@@ -1,4 +1,4 @@
-/** Cuts a dataset into microshards (spec section 8.1). */
+/** Cuts a dataset into microshards (spec planning#microshards). */
 
 import {
   DatasetSizing,

@@ -1,4 +1,4 @@
-/** How a workload gets from a dataset to the batches of a lease (spec sections 2.9, 5 and 6.4). */
+/** How a workload gets from a dataset to the batches of a lease (spec project#the-project, project#operations and formats#records). */
 
 import {
   LeaseDataPipelineDescriptor,
@@ -61,7 +61,7 @@ export type PayloadFunction = (
   options: AbortOptions,
 ) => Awaitable<JsonValue>
 
-/** The name of the default pipeline (spec section 6.4). */
+/** The name of the default pipeline (spec formats#records). */
 export const SHARDED_PIPELINE_NAME = 'python-sharded-dataset'
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The order of scored items, highest score first (spec sections 8.2 and 8.3).
+ * The order of scored items, highest score first (spec planning#leases and planning#sampling).
  *
  * A lease takes some hundred of a million shards, so nothing is sorted: a heap is built in linear time and gives
  * the next item when asked.

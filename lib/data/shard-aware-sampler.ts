@@ -1,4 +1,4 @@
-/** The order in which a lease's microshards are trained on (spec section 8.3). */
+/** The order in which a lease's microshards are trained on (spec planning#sampling). */
 
 import type { AssignmentLease, MicroShardId } from '../schema/index.js'
 import { RankOrder } from './rank-order.js'

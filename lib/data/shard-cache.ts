@@ -1,4 +1,4 @@
-/** The shards of leases, as verified files on this machine (spec section 8.6). */
+/** The shards of leases, as verified files on this machine (spec planning#shard-cache). */
 
 import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -66,7 +66,7 @@ export interface ShardCacheOptions {
 
 /**
  * A folder of shards: `<root>/<view>/fetch-manifest.json` and `<root>/<view>/<ordinal>.bin`, where `<view>` is
- * the view's id as a file name (spec section 7.4).
+ * the view's id as a file name (spec formats#file-names).
  *
  * Every id, locator and length is a peer's claim: no path that is made of them leaves the cache or the upstream's
  * root, and no file has a shard's name before its bytes were verified. Several processes may share a cache.

@@ -1,4 +1,4 @@
-/** One shard in a cache: verified, fetched when missing, fetched again when corrupt (spec section 8.6). */
+/** One shard in a cache: verified, fetched when missing, fetched again when corrupt (spec planning#shard-cache). */
 
 import { createHash } from 'node:crypto'
 

@@ -1,6 +1,6 @@
 /**
- * Hashes many tuples that begin alike. Gives the ids and scores of lib/schema's `contentIdOf` (spec sections 7.2
- * and 7.3) without a codec, a wire value or a buffer per tuple: a million shards take two million hashes.
+ * Hashes many tuples that begin alike. Gives the ids and scores of lib/schema's `contentIdOf` (spec formats#canonical-cbor
+ * and formats#derived-ids) without a codec, a wire value or a buffer per tuple: a million shards take two million hashes.
  */
 
 import { hash } from 'node:crypto'
@@ -11,7 +11,7 @@ import { DataSchemaError } from './errors.js'
 /** SHA-256, in bytes. */
 export const DIGEST_BYTES = 32
 
-/** The multihash code and length before each digest (spec section 7.1). */
+/** The multihash code and length before each digest (spec formats#content-ids). */
 const MULTIHASH_SHA256 = '1220'
 
 /** Room for any head, in bytes. */

@@ -1,4 +1,4 @@
-/** Where shards come from: a folder or a web server (spec section 8.6). */
+/** Where shards come from: a folder or a web server (spec planning#shard-cache). */
 
 import type { ShardFetchEntry, UpstreamAdapter } from '../schema/index.js'
 import { FETCH_MANIFEST_NAME, HTTP_IDLE_TIMEOUT_MS, HTTP_TOTAL_TIMEOUT_MS } from './constants.js'

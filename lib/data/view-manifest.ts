@@ -1,4 +1,4 @@
-/** The fetch manifest of one view in a cache, kept in step with its upstream (spec section 8.6). */
+/** The fetch manifest of one view in a cache, kept in step with its upstream (spec planning#shard-cache). */
 
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'

@@ -1,4 +1,4 @@
-/** Floats as decimal text, the way the reference's JSON writer prints them (spec section 6.1). */
+/** Floats as decimal text, the way the reference's JSON writer prints them (spec formats#json). */
 
 /**
  * A 64-bit float: the shortest digits that read back as the same value, with `.0` when whole.

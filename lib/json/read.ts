@@ -1,5 +1,5 @@
 /**
- * Reads JSON that may come from anyone, with integer and float kept apart (spec section 6.1).
+ * Reads JSON that may come from anyone, with integer and float kept apart (spec formats#json).
  *
  * `1` becomes a `bigint`, `1.0` a `number`; an integer outside -2^63 .. 2^64 - 1 becomes a float, as the
  * reference reads it. Stricter than JSON.parse: duplicate keys, lone surrogates and floats beyond 1.8e308 are

@@ -1,7 +1,7 @@
 /**
  * The wire model: what a record is turned into before it becomes JSON or CBOR.
  *
- * It is the data model of serde (spec sections 6.1 and 7.2) in JavaScript values. Codecs make it, the two
+ * It is the data model of serde (spec formats#json and formats#canonical-cbor) in JavaScript values. Codecs make it, the two
  * writers print it, and nothing else needs to know both. Integer and float are apart: `bigint` is always an
  * integer, `number` always a float. `Map` keeps the order of fields whatever their names are.
  */

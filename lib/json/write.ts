@@ -1,4 +1,4 @@
-/** Writes the wire model as JSON, byte for byte as the reference does (spec section 6.1). */
+/** Writes the wire model as JSON, byte for byte as the reference does (spec formats#json). */
 
 import { JSON_PIECE_LENGTH } from '../schema/constants.js'
 import { float32Text, float64Text } from './float-text.js'

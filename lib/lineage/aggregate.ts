@@ -1,4 +1,4 @@
-/** The record of a merge as an artifact of its own (spec section 9.4). */
+/** The record of a merge as an artifact of its own (spec store#catalogue). */
 
 import {
   ArtifactId,

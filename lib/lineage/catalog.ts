@@ -1,4 +1,4 @@
-/** The catalogue of known artifacts and heads, in memory (spec section 9.4). */
+/** The catalogue of known artifacts and heads, in memory (spec store#catalogue). */
 
 import {
   compareUtf8,

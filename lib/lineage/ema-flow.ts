@@ -1,4 +1,4 @@
-/** Which certified heads an exponential moving average has taken in (spec section 9.4). */
+/** Which certified heads an exponential moving average has taken in (spec store#catalogue). */
 
 import { f64, HeadId, list, record, type Infer } from '../schema/index.js'
 import { InvalidEmaDecayError } from '../store/errors.js'

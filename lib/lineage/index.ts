@@ -1,4 +1,4 @@
-/** What heads come from and what they become: the catalogue, merge plans and averages (spec section 9). */
+/** What heads come from and what they become: the catalogue, merge plans and averages (spec store). */
 
 export {
   AGGREGATE_RECORD_FORMAT,

@@ -1,4 +1,4 @@
-/** Which contributions are merged, in which order, with which weight (spec section 9.4). */
+/** Which contributions are merged, in which order, with which weight (spec store#catalogue). */
 
 import {
   ArtifactId,

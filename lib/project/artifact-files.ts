@@ -9,7 +9,7 @@ let leftovers: Promise<void> | undefined
 
 /**
  * Gives `use` the path of an artifact file in a folder of its own, which is removed afterwards. The
- * file's name is the reference's (spec section 5): workloads may look at it. The first call in a
+ * file's name is the reference's (spec project#operations): workloads may look at it. The first call in a
  * process also removes the folders of processes that were killed.
  */
 export async function withArtifactFile<T>(use: (path: string) => Promise<T>): Promise<T> {

@@ -1,9 +1,9 @@
 import type { Metrics } from '../schema/index.js'
 
-/** Lowest quality weight that is published (spec section 11). */
+/** Lowest quality weight that is published (spec project#quality-weight). */
 const MIN_QUALITY_WEIGHT = 0.01
 
-/** Metrics that count work, the most telling first (spec section 5). */
+/** Metrics that count work, the most telling first (spec project#contribution-weight). */
 const WEIGHT_KEYS = [
   'tokens_processed',
   'accepted_tokens_or_samples',
@@ -15,7 +15,7 @@ const WEIGHT_KEYS = [
 
 /**
  * How much a contribution counts: the first metric that says how much work was done and is a finite
- * number above zero; null when there is none (`standard_contribution_weight`, spec section 5).
+ * number above zero; null when there is none (`standard_contribution_weight`, spec project#contribution-weight).
  */
 export function standardContributionWeight(metrics: Metrics): number | null {
   for (const key of WEIGHT_KEYS) {
@@ -31,9 +31,9 @@ export function standardContributionWeight(metrics: Metrics): number | null {
  * and so without knowledge, it is 1. A metric that is not finite gives the lowest, and so does
  * `python_error`, which a peer of the reference reports when its evaluation failed.
  *
- * The reference's formula (spec section 11) takes the absolute value, so that a better accuracy gives
- * a lower weight, and gives a failed evaluation the highest; this one does neither (spec section 14,
- * item 9).
+ * The reference's formula (spec project#quality-weight) takes the absolute value, so that a better accuracy gives
+ * a lower weight, and gives a failed evaluation the highest; this one does neither
+ * (spec defects#failed-evaluations).
  */
 export function qualityWeight(metrics: Metrics): number {
   if (Object.hasOwn(metrics, 'python_error')) return MIN_QUALITY_WEIGHT

@@ -28,7 +28,7 @@ function declare(model: Held, bytes: number): void {
 }
 
 /**
- * A model that lives in Python (spec section 2.7). `await handle.release()`, or `await using`, frees
+ * A model that lives in Python (spec project#model-handles). `await handle.release()`, or `await using`, frees
  * it; a handle that is garbage-collected frees it some time later.
  */
 export class ModelHandle implements AsyncDisposable {

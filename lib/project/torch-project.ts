@@ -86,7 +86,7 @@ export interface TorchProjectOptions<Schema extends WorkloadConfigSchema = AnyWo
   readonly signal?: AbortSignal | undefined
 }
 
-/** One training window (spec section 5, `train_window`). */
+/** One training window (spec project#operations, `train_window`). */
 export interface TrainWindow {
   /** Trained in place. */
   readonly model: ModelHandle
@@ -103,7 +103,7 @@ export interface WorkloadRevision {
 }
 
 /**
- * A PyTorch workload: its models, its data and its artifacts (spec sections 2.9 and 5).
+ * A PyTorch workload: its models, its data and its artifacts (spec project#the-project and project#operations).
  *
  * Calls into Python run one at a time in the order they were made; projects that share a runtime take
  * turns. None blocks the event loop. Every method rejects with a {@link TorchbedError}: a hook missing
@@ -518,7 +518,7 @@ function refuseIsolationOfShared({
   throw new ConfigError('Cannot open the project', [{ path: 'isolation', message }])
 }
 
-/** What the host writes into a window's stats (spec section 5, repaired as section 14 item 13 asks). */
+/** What the host writes into a window's stats (spec project#operations, repaired: defects#counts-are-estimates). */
 function hostCounts(
   metrics: Metrics,
   batches: number,

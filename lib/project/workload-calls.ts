@@ -59,7 +59,7 @@ function batchInput(batch: TrainBatch): PyInput {
     : pythonInput(PythonBatchRef, batch)
 }
 
-/** A peer's model that may be merged (spec section 3.2, `merge_candidate_models`). */
+/** A peer's model that may be merged (spec worker-protocol#methods, `merge_candidate_models`). */
 export interface ModelCandidate {
   readonly peer_id: PeerId
   readonly head_id: HeadId
@@ -81,7 +81,7 @@ function refuseBadWeights(candidate: ModelCandidate): void {
 }
 
 /**
- * The methods of the workload protocol (spec section 3.2) with typed parameters and checked answers.
+ * The methods of the workload protocol (spec worker-protocol#methods) with typed parameters and checked answers.
  * Knows nothing of data, stores or peers.
  */
 export class WorkloadCalls {

@@ -26,7 +26,7 @@ type WorkloadConfigField<Config> = undefined extends Config
     }
 
 /**
- * Which Python runs which workload: the record of spec section 2.1, with its defaults optional. `Config` is
+ * Which Python runs which workload: the record of spec project#runtime-config, with its defaults optional. `Config` is
  * the type of `workload_config`.
  */
 export type TorchRuntimeConfig<Config = PyInput> = Partial<
@@ -36,7 +36,7 @@ export type TorchRuntimeConfig<Config = PyInput> = Partial<
   readonly workload_factory: string
 } & WorkloadConfigField<Config>
 
-/** A workload, its data and its artifacts (spec section 2.3). Only `runtime` is always needed. */
+/** A workload, its data and its artifacts (spec project#workload-config). Only `runtime` is always needed. */
 export interface TorchWorkloadConfig<Config = PyInput> {
   readonly runtime: TorchRuntimeConfig<Config>
   /** Needed by the default data pipeline, unless the project is given another. */
@@ -57,7 +57,7 @@ export interface TorchWorkloadConfig<Config = PyInput> {
   readonly state_dict_filter?: PythonStateDictFilterConfig
 }
 
-/** The defaults of spec section 2.3. */
+/** The defaults of spec project#workload-config. */
 export const WORKLOAD_CONFIG_DEFAULTS = {
   artifact_record_format: 'python-torch-safetensors',
   artifact_precision: 'Fp32',
@@ -70,7 +70,7 @@ export const WORKLOAD_CONFIG_DEFAULTS = {
 >
 
 /**
- * Checks what can be checked before Python runs (`validate` of spec section 2.3).
+ * Checks what can be checked before Python runs (`validate` of spec project#workload-config).
  *
  * Throws {@link WorkloadFactoryError} for a factory without `module:attr`, {@link ConfigError} for a
  * filter pattern that is blank or has a NUL byte.
@@ -98,7 +98,7 @@ function validateFactory(factory: string): void {
   }
 }
 
-/** Checks a filter (spec section 2.4). Throws {@link ConfigError} listing every bad pattern. */
+/** Checks a filter (spec project#state-dict-filter). Throws {@link ConfigError} listing every bad pattern. */
 export function validateStateDictFilter(filter: PythonStateDictFilterConfig): void {
   const issues: ConfigIssue[] = []
   for (const list of ['include_globs', 'exclude_globs'] as const) {

@@ -30,7 +30,7 @@ export function className(value: object): string {
   return typeof constructor === 'function' ? constructor.name : 'an unnamed class'
 }
 
-/** The text of the formats (spec section 6.1): no fraction when it is zero, else three digits. */
+/** The text of the formats (spec formats#json): no fraction when it is zero, else three digits. */
 export function timestampText(date: Date): string {
   if (Number.isNaN(date.getTime())) throw new RefusedValue('an invalid Date cannot be passed')
   return date.toISOString().replace('.000Z', 'Z')

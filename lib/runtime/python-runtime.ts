@@ -16,7 +16,7 @@ export interface PythonRuntime extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** What to run (spec section 2.1). */
+/** What to run (spec project#runtime-config). */
 export interface WorkloadSpec {
   /** `module:attr` of a callable that takes the configuration and returns the workload. */
   readonly factory: string
@@ -38,7 +38,7 @@ export interface WorkloadSession extends AsyncDisposable {
   /** Whether a {@link LentBuffer} can be passed: not to another process. Default false. */
   readonly lendsMemory?: boolean
   /**
-   * Calls a method of the workload protocol (spec section 3.2).
+   * Calls a method of the workload protocol (spec worker-protocol#methods).
    *
    * Rejects with a {@link TorchbedError}: hook missing or raised, metric or value that cannot cross,
    * aborted, closed, or the child process ended.

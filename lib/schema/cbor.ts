@@ -1,5 +1,5 @@
 /**
- * Writes the wire model as CBOR in the one form that content ids are made of (spec section 7.2).
+ * Writes the wire model as CBOR in the one form that content ids are made of (spec formats#canonical-cbor).
  *
  * It is deterministic, but not the sorted form of RFC 8949: fields stay in declaration order, and bytes are
  * arrays of integers. Floats take the shortest of half, single and double that keeps their 64 bits.

@@ -29,14 +29,14 @@ export interface CodecParts<T> {
 
 /** How {@link Codec.fromJson} reads. */
 export interface JsonReadOptions extends JsonLimits {
-  /** Whether fields that a record does not have are a problem. Default `ignore` (spec section 6.1). */
+  /** Whether fields that a record does not have are a problem. Default `ignore` (spec formats#json). */
   readonly unknownFields?: UnknownFields
 }
 
 /** The TypeScript type that a codec reads and writes. */
 export type Infer<C> = C extends Codec<infer T> ? T : never
 
-/** Reads and writes values of type `T`, in JSON and in CBOR (spec sections 6 and 7.2). */
+/** Reads and writes values of type `T`, in JSON and in CBOR (spec formats and formats#canonical-cbor). */
 export class Codec<T> {
   readonly name: string
   /** Like {@link fromValue}, for codecs that hold this one: problems go to their issues. */
@@ -100,7 +100,7 @@ export class Codec<T> {
   }
 
   /**
-   * Writes the one CBOR form that content ids are made of (spec section 7.2).
+   * Writes the one CBOR form that content ids are made of (spec formats#canonical-cbor).
    *
    * @throws ConfigError when the value does not fit
    */

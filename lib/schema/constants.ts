@@ -18,5 +18,5 @@ export const MAX_REPORTED_ISSUES = 20
 /** Longest piece of a foreign text that a message quotes, in UTF-16 code units. */
 export const MAX_QUOTED_LENGTH = 80
 
-/** Longest id that is used as a file name as it is, in bytes (spec section 7.4). */
+/** Longest id that is used as a file name as it is, in bytes (spec formats#file-names). */
 export const MAX_PATH_COMPONENT_BYTES = 256

@@ -1,4 +1,4 @@
-/** Codecs made of codecs: options, lists, sets, maps, tuples, records (spec sections 6.1 and 7.2). */
+/** Codecs made of codecs: options, lists, sets, maps, tuples, records (spec formats#json and formats#canonical-cbor). */
 
 import { closestName } from '../core/closest-name.js'
 import { Codec, encodePart, refuse, type Infer } from './codec.js'

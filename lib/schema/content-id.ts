@@ -1,4 +1,4 @@
-/** Content ids: the hash that names bytes and values (spec section 7.1). */
+/** Content ids: the hash that names bytes and values (spec formats#content-ids). */
 
 import { createHash } from 'node:crypto'
 

@@ -1,5 +1,5 @@
 /**
- * Typed ids (spec section 7.1). On the wire each is a plain string; most hold a content id, but any text is
+ * Typed ids (spec formats#content-ids). On the wire each is a plain string; most hold a content id, but any text is
  * legal. A plain string may be assigned to any of them; a `HeadId` is not a `PeerId`.
  *
  * An id from a peer is not a safe file name: see path-component.ts.

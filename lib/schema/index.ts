@@ -1,4 +1,4 @@
-/** The formats: records, ids, deterministic CBOR, JSON, timestamps (spec sections 6 and 7). */
+/** The formats: records, ids, deterministic CBOR, JSON, timestamps (spec formats). */
 
 export { Codec, type CodecParts, type Infer } from './codec.js'
 export {

@@ -1,4 +1,4 @@
-/** Ids as file names (spec section 7.4). */
+/** Ids as file names (spec formats#file-names). */
 
 import { createHash } from 'node:crypto'
 

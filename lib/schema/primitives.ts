@@ -1,4 +1,4 @@
-/** Codecs of single values: text, integers, floats, bytes (spec sections 6.1 and 7.2). */
+/** Codecs of single values: text, integers, floats, bytes (spec formats#json and formats#canonical-cbor). */
 
 import { Codec, refuse } from './codec.js'
 import { describe } from './describe.js'
@@ -136,7 +136,7 @@ const readF32: typeof f64.read = (input, issues) => {
 }
 
 /**
- * 32-bit floats. In CBOR each is widened to 64 bits and then shortened (spec section 7.2).
+ * 32-bit floats. In CBOR each is widened to 64 bits and then shortened (spec formats#canonical-cbor).
  * A number beyond their range is refused: it would be infinite, which JSON cannot write back.
  */
 export const f32Array = new Codec<Float32Array>({

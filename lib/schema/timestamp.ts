@@ -1,5 +1,5 @@
 /**
- * Timestamps: RFC 3339 text in UTC, to the nanosecond (spec section 6.1).
+ * Timestamps: RFC 3339 text in UTC, to the nanosecond (spec formats#json).
  *
  * They stay texts, because their text is what is hashed and because a `Date` only holds milliseconds. The one
  * canonical form ends in `Z` and has no fraction, or the fewest of 3, 6 or 9 digits that are exact.

@@ -1,4 +1,4 @@
-/** Untagged values: metrics, patch values, and free JSON (spec section 6.3). */
+/** Untagged values: metrics, patch values, and free JSON (spec formats#untagged-values). */
 
 import { Codec, refuse } from './codec.js'
 import { MAX_JSON_DEPTH } from './constants.js'

@@ -1,4 +1,4 @@
-/** Codecs of enums, in the forms that serde gives them (spec section 6.1). */
+/** Codecs of enums, in the forms that serde gives them (spec formats#json). */
 
 import { closestName } from '../core/closest-name.js'
 import { Codec, encodePart, refuse, type Infer } from './codec.js'

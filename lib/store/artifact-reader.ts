@@ -1,4 +1,4 @@
-/** Puts artifacts together from their chunks, verifying every byte (spec section 9.3). */
+/** Puts artifacts together from their chunks, verifying every byte (spec store#operations). */
 
 import { constants } from 'node:buffer'
 import { dirname } from 'node:path'

@@ -1,4 +1,4 @@
-/** Stores artifacts: chunks first, manifest last (spec section 9.3). */
+/** Stores artifacts: chunks first, manifest last (spec store#operations). */
 
 import type { ArtifactDescriptor, ChunkDescriptor, ChunkingScheme } from '../schema/index.js'
 import type { OperationOptions } from '../core/abort.js'

@@ -1,4 +1,4 @@
-/** Where the chunks of an artifact come from: bytes at hand, a file, or a stream (spec section 9.2). */
+/** Where the chunks of an artifact come from: bytes at hand, a file, or a stream (spec store#descriptors). */
 
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'

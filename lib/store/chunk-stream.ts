@@ -1,4 +1,4 @@
-/** Hashes the chunks of an artifact and hands each on, several at a time (spec section 9.2). */
+/** Hashes the chunks of an artifact and hands each on, several at a time (spec store#descriptors). */
 
 import type { ArtifactDescriptor, ChunkDescriptor, ChunkingScheme } from '../schema/index.js'
 import type { OperationOptions } from '../core/abort.js'

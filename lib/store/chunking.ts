@@ -1,4 +1,4 @@
-/** How an artifact is cut: fixed-size chunks, the last one shorter (spec section 9.2). */
+/** How an artifact is cut: fixed-size chunks, the last one shorter (spec store#descriptors). */
 
 import type { ChunkingScheme } from '../schema/index.js'
 import { DEFAULT_CHUNK_SIZE_BYTES, MAX_CHUNK_BYTES, MAX_CHUNK_COUNT } from './constants.js'

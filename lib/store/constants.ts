@@ -1,6 +1,6 @@
 /** Limits of the artifact store, and the reason for each. */
 
-/** Chunk size of the reference when none is given, in bytes (spec section 9.2). */
+/** Chunk size of the reference when none is given, in bytes (spec store#descriptors). */
 export const DEFAULT_CHUNK_SIZE_BYTES = 8 * 1024 * 1024
 
 /** Largest chunk that is stored or loaded, in bytes: a chunk is held in memory whole to be verified. */

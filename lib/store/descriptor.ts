@@ -1,4 +1,4 @@
-/** Artifact descriptors: made from what was stored, checked when they come from elsewhere (spec sections 7.3, 9.2). */
+/** Artifact descriptors: made from what was stored, checked when they come from elsewhere (spec formats#derived-ids, store#descriptors). */
 
 import {
   artifactId,
@@ -42,7 +42,7 @@ const NO_CONTENT: ArtifactContent = {
 }
 
 /**
- * Puts a descriptor together; its id follows from the rest (spec section 7.3).
+ * Puts a descriptor together; its id follows from the rest (spec formats#derived-ids).
  *
  * @throws ConfigError when the spec does not fit the record, such as an unknown precision
  */

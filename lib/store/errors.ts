@@ -1,4 +1,4 @@
-/** The errors of checkpoints (spec section 12): one class per reason, each with a stable `code`. */
+/** The errors of checkpoints (spec store#errors): one class per reason, each with a stable `code`. */
 
 import { TorchbedError } from '../errors.js'
 import type { ArtifactId, ChunkId, ContributionReceiptId, HeadId } from '../schema/index.js'

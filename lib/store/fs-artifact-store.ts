@@ -1,4 +1,4 @@
-/** The artifact store in a folder (spec section 9). */
+/** The artifact store in a folder (spec store). */
 
 import {
   ArtifactDescriptor,
@@ -65,7 +65,7 @@ export interface CompletenessOptions extends OperationOptions {
 
 /**
  * Artifacts in chunks, their manifests, pins, heads and receipts, below one folder. Files, names and ids are
- * those of the reference (spec sections 7.4, 9.1 and 9.2): either side reads what the other wrote.
+ * those of the reference (spec formats#file-names, store#layout and store#descriptors): either side reads what the other wrote.
  *
  * **Memory** stays flat: an artifact passes through a few chunks' worth of buffers. **The event loop** is not kept
  * waiting: artifacts and chunks of more than 1 MiB are hashed, read and written on a thread that all stores share,

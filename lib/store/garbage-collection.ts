@@ -1,4 +1,4 @@
-/** Deletes what no pin holds, while others read and write the store (spec sections 9.3 and 14, item 11). */
+/** Deletes what no pin holds, while others read and write the store (spec store#operations and defects#store). */
 
 import { randomBytes } from 'node:crypto'
 import { existsSync, renameSync, statSync, type Stats } from 'node:fs'

@@ -1,4 +1,4 @@
-/** Artifacts in chunks and the store that holds them (spec section 9). */
+/** Artifacts in chunks and the store that holds them (spec store). */
 
 export type { OperationOptions } from '../core/abort.js'
 export { buildArtifactDescriptor } from './artifact-operations.js'

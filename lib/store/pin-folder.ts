@@ -1,4 +1,4 @@
-/** Pins: one file per id that garbage collection must keep (spec section 9.1). */
+/** Pins: one file per id that garbage collection must keep (spec store#layout). */
 
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'

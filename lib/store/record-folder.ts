@@ -1,4 +1,4 @@
-/** A folder with one JSON file per record: manifests, heads, receipts (spec section 9.1). */
+/** A folder with one JSON file per record: manifests, heads, receipts (spec store#layout). */
 
 import { join } from 'node:path'
 

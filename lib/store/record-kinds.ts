@@ -1,4 +1,4 @@
-/** The three kinds of records that a store keeps (spec section 9.1). */
+/** The three kinds of records that a store keeps (spec store#layout). */
 
 import { ArtifactDescriptor, ContributionReceipt, HeadDescriptor } from '../schema/index.js'
 import type { Durability } from './chunk-files.js'

@@ -1,4 +1,4 @@
-/** Where the files of a store are (spec sections 7.4 and 9.1). No file is touched here. */
+/** Where the files of a store are (spec formats#file-names and store#layout). No file is touched here. */
 
 import { join, resolve } from 'node:path'
 

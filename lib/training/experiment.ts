@@ -1,4 +1,4 @@
-/** The names of one experiment, and those that follow from them (spec section 11). */
+/** The names of one experiment, and those that follow from them (spec project#training-loop). */
 
 import type {
   ContributionReceiptId,

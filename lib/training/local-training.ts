@@ -1,4 +1,4 @@
-/** N peers and a validator over one store, in this process: the loop of spec section 11 without a network. */
+/** N peers and a validator over one store, in this process: the loop of spec project#training-loop without a network. */
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'

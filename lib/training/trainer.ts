@@ -1,4 +1,4 @@
-/** A peer that trains: one warm model, its own shard cache, one window at a time (spec section 11). */
+/** A peer that trains: one warm model, its own shard cache, one window at a time (spec project#training-loop). */
 
 import type { FsArtifactStore } from '../store/index.js'
 import {

@@ -1,4 +1,4 @@
-/** A peer that merges contributions, evaluates the result and promotes it (spec section 11). */
+/** A peer that merges contributions, evaluates the result and promotes it (spec project#training-loop). */
 
 import { CheckpointCatalog } from '../lineage/index.js'
 import { type FsArtifactStore } from '../store/index.js'
@@ -85,7 +85,7 @@ export class Validator {
     }
   }
 
-  /** The contributions by receipt id, checked to be of one scope and one base (spec section 9.4). */
+  /** The contributions by receipt id, checked to be of one scope and one base (spec store#catalogue). */
   #inMergeOrder(canonical: HeadDescriptor, contributions: readonly Contribution[]): Contribution[] {
     const catalog = new CheckpointCatalog()
     for (const { artifact } of contributions) catalog.insertArtifact(artifact)

@@ -1,4 +1,4 @@
-"""Every method of spec section 3.2, and what it does with the hooks of section 4."""
+"""Every method of spec worker-protocol#methods, and the hooks it calls (hooks#the-hooks)."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Metric values: bool, int, float and str, made plain (spec section 4)."""
+"""Metric values: bool, int, float and str, made plain (spec hooks#metrics)."""
 
 import math
 from enum import IntEnum

@@ -1,4 +1,4 @@
-"""What a workload is: the hooks that the host calls (spec section 4).
+"""What a workload is: the hooks that the host calls (spec hooks#the-hooks).
 
 A workload is the object that the factory returns. The factory is named `module:attr`, is called
 once with the workload's config, and may do slow things such as reading a dataset's index. No base
@@ -276,7 +276,8 @@ class MergesModels(Protocol[State]):
         """Return a new state merged from the candidates, or None to promote the best of them.
 
         The reference weighs each by sample_weight * quality_weight and takes
-        base + sum(w * (candidate - base)) / sum(w) over float tensors (spec section 11).
+        base + sum(w * (candidate - base)) / sum(w) over float tensors
+        (spec project#merge-arithmetic).
         """
         ...
 

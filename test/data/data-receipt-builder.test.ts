@@ -11,7 +11,7 @@ const lease = {
 }
 
 describe('the data receipt builder', () => {
-  it('gives the known receipt of spec section 13', () => {
+  it('gives the known receipt of spec formats#golden-vectors', () => {
     const receipt = DataReceiptBuilder.accepted(20, 20).build(lease, '2026-01-02T03:05:00.250Z')
     assert.deepEqual(receipt, {
       receipt_id: '1220f9dc722fe24a21cf9d4560b7669d8df3f8021f160eb5b72b9507b0902aecb2f3',

@@ -11,7 +11,7 @@ import {
 import { leaseRankingScore, type MicroShard } from '../../lib/schema/index.js'
 import { request, shard, SHARD_0, SHARD_1, shards, sizing, view } from './support/records.js'
 
-/** Spec section 8.2, said again in exact integers and with the codecs of lib/schema. */
+/** Spec planning#leases, said again in exact integers and with the codecs of lib/schema. */
 function selectPlainly(
   config: Required<LeasePlannerOptions>,
   peer: string,
@@ -65,7 +65,7 @@ const configs = fc.record({
 })
 
 describe('the lease planner', () => {
-  it('gives the known lease of spec section 13', async () => {
+  it('gives the known lease of spec formats#golden-vectors', async () => {
     const planner = new MicroShardPlanner({ target_microshard_bytes: 10 })
     const { microshards } = await planner.plan(view(), sizing(20))
     const { lease, selection } = await new LeasePlanner().planLease(request, microshards)
@@ -86,7 +86,7 @@ describe('the lease planner', () => {
     })
   })
 
-  it('has the defaults of spec section 8.2, also for a part of the cost model', () => {
+  it('has the defaults of spec planning#leases, also for a part of the cost model', () => {
     const defaults = {
       lease_duration_seconds: 300,
       max_microshards_per_lease: 128,
@@ -104,7 +104,7 @@ describe('the lease planner', () => {
     })
   })
 
-  it('selects what a plain restatement of spec section 8.2 selects', () =>
+  it('selects what a plain restatement of spec planning#leases selects', () =>
     fc.assert(
       fc.asyncProperty(
         configs,

@@ -9,7 +9,7 @@ import { SHARD_0, SHARD_1, sizing, view } from './support/records.js'
 const measures = ['examples', 'tokens', 'bytes'] as const
 
 describe('the microshard planner', () => {
-  it('gives the known ids of spec section 13', async () => {
+  it('gives the known ids of spec formats#golden-vectors', async () => {
     const planner = new MicroShardPlanner({ target_microshard_bytes: 10 })
     const { microshards, ...rest } = await planner.plan(view(), sizing(20))
     assert.deepEqual(rest, { dataset_view: view(), sizing: sizing(20) })
@@ -20,7 +20,7 @@ describe('the microshard planner', () => {
     ])
   })
 
-  it('has the defaults of spec section 8.1', () => {
+  it('has the defaults of spec planning#microshards', () => {
     assert.deepEqual(new MicroShardPlanner().config, {
       target_microshard_bytes: 67_108_864,
       min_microshards: 1,

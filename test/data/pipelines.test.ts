@@ -49,7 +49,7 @@ const lease = async (): Promise<AssignmentLease> =>
   (await new LeasePlanner().planLease(request, [shard(0), shard(1), shard(2)])).lease
 
 describe('the sharded pipeline', () => {
-  it('describes itself as spec section 6.4 says', () => {
+  it('describes itself as spec formats#records says', () => {
     assert.deepEqual(shardedDataPipeline(config).descriptor, {
       pipeline_name: 'python-sharded-dataset',
       kind: 'sharded-static',

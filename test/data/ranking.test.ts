@@ -90,7 +90,7 @@ describe('the rank order', () => {
 describe('the shard-aware sampler', () => {
   const lease = (window_id: number, microshards: readonly string[]) => ({ window_id, microshards })
 
-  it('gives the known order of spec section 13', async () => {
+  it('gives the known order of spec formats#golden-vectors', async () => {
     const sampler = await ShardAwareSampler.fromLease(lease(9, [SHARD_0, SHARD_1]))
     assert.deepEqual(sampler.orderedMicroshards(), [SHARD_1, SHARD_0])
   })

@@ -32,7 +32,7 @@ describe('the shard cache', () => {
     assert.deepEqual(await files(), ['00000.bin', '00002.bin', 'fetch-manifest.json'])
   })
 
-  it('has the layout of spec section 8.6, with ids as file names', () => {
+  it('has the layout of spec planning#shard-cache, with ids as file names', () => {
     const cache = new ShardCache('/cache')
     assert.equal(cache.datasetDir('view-1'), '/cache/view-1')
     assert.equal(cache.manifestPath('view-1'), '/cache/view-1/fetch-manifest.json')

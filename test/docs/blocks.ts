@@ -94,3 +94,19 @@ function directiveOf(text: string, place: string): Map<string, string> {
 
 /** A block as an editor finds it. */
 export const place = ({ document, line }: Block) => `${document}:${line}`
+
+/** What a document says outside its fenced blocks. */
+export function proseOf(document: string): string {
+  return read(document).replace(/^```.*?^```$/gms, '')
+}
+
+/** The anchors that a Markdown reader makes of the headings. */
+export function anchorsOf(document: string): ReadonlySet<string> {
+  const headings = proseOf(document).matchAll(/^#+ (.+)$/gm)
+  const anchor = (text: string) =>
+    text
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-')
+  return new Set([...headings].map(([, text]) => anchor(text!)))
+}

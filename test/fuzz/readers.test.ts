@@ -172,7 +172,7 @@ function framesOf(pieces: readonly Buffer[]): Frames {
   return { frames, end: reader.hasPart ? 'part' : 'whole' }
 }
 
-/** The same by the text of spec section 3.1, without a state. */
+/** The same by the text of spec worker-protocol#frames, without a state. */
 function framesByHand(stream: Buffer): Frames {
   const frames: string[] = []
   let at = 0

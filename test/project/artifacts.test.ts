@@ -59,7 +59,7 @@ describe('an artifact', () => {
     assert.equal((await project.evaluate(fresh, 'Test')).metrics.steps, 3n)
   })
 
-  it('is described by its kind, its heads and the config, with the defaults of spec section 2.3', async () => {
+  it('is described by its kind, its heads and the config, with the defaults of spec project#workload-config', async () => {
     await using project = await openScripted({}, schema)
     await using model = await project.initModel()
     const descriptor = await project.materializeModelArtifact(

@@ -36,7 +36,7 @@ describe('the standard contribution weight', () => {
     })
   }
 
-  it('is the first usable key in the order of spec section 5, whatever the order of the metrics', () => {
+  it('is the first usable key in the order of spec project#contribution-weight, whatever the order of the metrics', () => {
     const value = fc.oneof(
       fc.constantFrom(...USELESS),
       fc.bigInt({ min: 1n, max: 2n ** 62n }),
@@ -77,7 +77,7 @@ describe('the standard contribution weight', () => {
 describe('the quality weight', () => {
   const finite = fc.double({ noNaN: true, noDefaultInfinity: true })
 
-  it('is the formula of spec section 11 for a loss', () => {
+  it('is the formula of spec project#quality-weight for a loss', () => {
     assert.equal(qualityWeight({ loss: 0 }), 1)
     assert.equal(qualityWeight({ loss: 1 }), 0.5)
     assert.equal(qualityWeight({ loss: 3n }), 0.25)

@@ -53,7 +53,7 @@ describe('a runtime patch', () => {
     })
   })
 
-  it('arrives as the untagged encoding of spec section 6.3 gives it, kinds of numbers kept', async () => {
+  it('arrives as the untagged encoding of spec formats#untagged-values gives it, kinds of numbers kept', async () => {
     await using project = await openScripted({ apply_patch: 'see(args[0]) or "Applied"' })
     const patch = runtimePatch({
       class: 'Warm',

@@ -121,7 +121,7 @@ describe('the stats of a window', () => {
 })
 
 describe('an evaluation', () => {
-  it('gets the split in the form of spec section 6.2', async () => {
+  it('gets the split in the form of spec formats#enums', async () => {
     await using project = await openScripted({ evaluate: 'see(args[1]) or usual(*args)' })
     await using model = await project.initModel()
     for (const split of ['Train', 'Validation', 'Test', { Custom: 'held out' }] as const) {

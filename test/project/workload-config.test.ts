@@ -10,7 +10,7 @@ import {
 } from '../../lib/index.js'
 
 describe('a workload config', () => {
-  it('has the defaults of spec section 2.3', () => {
+  it('has the defaults of spec project#workload-config', () => {
     assert.deepEqual(WORKLOAD_CONFIG_DEFAULTS, {
       artifact_record_format: 'python-torch-safetensors',
       artifact_precision: 'Fp32',
@@ -32,7 +32,7 @@ describe('a workload config', () => {
     [' \t: ', 'python workload_factory must include non-empty module and attr'],
   ]
   for (const [factory, text] of refused) {
-    it(`with the factory ${JSON.stringify(factory)} is refused in the words of spec section 12`, async () => {
+    it(`with the factory ${JSON.stringify(factory)} is refused in the words of spec project#error-texts`, async () => {
       const config = { runtime: { workload_factory: factory } }
       const expected = (error: Error) =>
         error instanceof WorkloadFactoryError &&
@@ -57,7 +57,7 @@ describe('a state dict filter', () => {
     validateStateDictFilter({ include_globs: ['*', 'layer.?.[!a]*'], exclude_globs: ['*.bias'] })
   })
 
-  it('is refused with every bad pattern at once, in the words of spec section 12', () => {
+  it('is refused with every bad pattern at once, in the words of spec project#error-texts', () => {
     const filter = { include_globs: ['ok', '', ' \n'], exclude_globs: ['*.bias', 'a\0b'] }
     assert.throws(
       () => validateStateDictFilter(filter),

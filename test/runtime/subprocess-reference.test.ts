@@ -1,4 +1,4 @@
-/** SubprocessRuntime with a worker of another make: one with the manners of the reference (spec section 3). */
+/** SubprocessRuntime with a worker of another make: one with the manners of the reference (spec worker-protocol). */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import {

@@ -60,7 +60,7 @@ const lease = {
   microshards: [SHARD_0, SHARD_1],
 }
 
-describe('the known ids of spec section 13', () => {
+describe('the known ids of spec formats#golden-vectors', () => {
   it('names raw bytes by the multihash of their SHA-256', () => {
     assert.equal(contentId(utf8('abc')), ABC)
     assert.equal(contentIdFromDigest(Buffer.from(ABC.slice(4), 'hex')), ABC)

@@ -29,7 +29,7 @@ const diloco = {
   outer_optimizer_policy: { Sgd: { learning_rate_micros: 1_000_000, nesterov: false } },
 }
 
-/** Every form that spec section 6.2 gives, as JSON text. */
+/** Every form that spec formats#enums gives, as JSON text. */
 const FORMS: [Codec<unknown>, string[]][] = [
   [EvalSplit, ['"Train"', '"Validation"', '"Test"', '{"Custom":"holdout"}']],
   [

@@ -18,7 +18,7 @@ import { ABC, forged, SERVE_HEAD, serveHead } from './support.js'
 import { runs } from '../support/runs.js'
 
 describe('the descriptor of an artifact', () => {
-  it('is that of the golden vector with three chunks (spec section 13)', async () => {
+  it('is that of the golden vector with three chunks (spec formats#golden-vectors)', async () => {
     const descriptor = await serveHead()
     assert.equal(
       descriptor.artifact_id,
@@ -41,7 +41,7 @@ describe('the descriptor of an artifact', () => {
     checkArtifactDescriptor(descriptor)
   })
 
-  it('is that of the golden vector without a byte (spec section 13)', async () => {
+  it('is that of the golden vector without a byte (spec formats#golden-vectors)', async () => {
     const spec: ArtifactBuildSpec = {
       kind: 'DeltaPack',
       base_head_id: 'head-0',

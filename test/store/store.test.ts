@@ -69,7 +69,7 @@ describe('the artifact store', () => {
     )
 
   describe('on the disk', () => {
-    it('has the folders, names and contents of the reference (spec sections 7.4, 9.1, 9.2)', async () => {
+    it('has the folders, names and contents of the reference (spec formats#file-names, store#layout, store#descriptors)', async () => {
       const artifact = await storeAbc()
       await store.pinHead('serve-head')
       await store.pinHead('../escape')

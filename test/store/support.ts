@@ -14,7 +14,7 @@ import {
 } from '../../lib/store/index.js'
 import { artifactId, type ArtifactDescriptor } from '../../lib/schema/index.js'
 
-/** The artifact of spec section 13. */
+/** The artifact of spec formats#golden-vectors. */
 export const SERVE_HEAD: ArtifactBuildSpec = {
   kind: 'ServeHead',
   head_id: 'serve-head',

@@ -20,7 +20,7 @@ const receipts = (run: Run) => idsOf(run.store.listReceipts(), (receipt) => rece
 const manifests = (run: Run) => idsOf(run.store.listManifests(), (manifest) => manifest.artifact_id)
 
 describe('a local run', () => {
-  it('names heads and receipts as spec section 11 does, and yields what happens in order', async () => {
+  it('names heads and receipts as spec project#training-loop does, and yields what happens in order', async () => {
     await using run = await Run.make()
     const log = await run.train(2)
     assert.deepEqual(

@@ -1,4 +1,4 @@
-"""A worker as the reference describes it (spec section 3), for hosts that are tested with it.
+"""A worker as the reference describes it (spec worker-protocol), for hosts that are tested with it.
 
 It has the manners of that worker on purpose: imports the factory before it connects, writes a
 response as two small writes on a socket without TCP_NODELAY, knows no token, no cancel and no

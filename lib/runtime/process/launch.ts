@@ -1,4 +1,4 @@
-/** How a worker is started (spec section 3.1): its command line and its environment. */
+/** How a worker is started (spec worker-protocol#launch): its command line and its environment. */
 import { randomBytes } from 'node:crypto'
 import { delimiter, join, resolve } from 'node:path'
 import { ValueError } from '../../errors.js'

@@ -1,4 +1,4 @@
-/** Frames of the worker protocol (spec section 3.1): an 8-byte big-endian length, then that many bytes. */
+/** Frames of the worker protocol (spec worker-protocol#frames): an 8-byte big-endian length, then that many bytes. */
 
 const HEADER_BYTES = 8
 

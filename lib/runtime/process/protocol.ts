@@ -1,4 +1,4 @@
-/** Requests and responses of the worker protocol, versions 1 and 2 (spec section 3). */
+/** Requests and responses of the worker protocol, versions 1 and 2 (spec worker-protocol). */
 import { ProtocolError } from '../../errors.js'
 import { describe } from '../../schema/describe.js'
 import type { CallFailure } from '../failures.js'

@@ -45,7 +45,7 @@ export interface SubprocessRuntimeOptions {
   readonly env?: Readonly<Record<string, string>> | undefined
   /**
    * The worker's module. Default `torchbed.worker`. Others, such as
-   * `burn_p2p_python_runtime.worker`, must speak version 1 or 2 of the protocol (spec section 3) and
+   * `burn_p2p_python_runtime.worker`, must speak version 1 or 2 of the protocol (spec worker-protocol) and
    * be found by Python: installed, or below a module search root.
    */
   readonly module?: string | undefined

@@ -1,4 +1,4 @@
-/** Artifacts: model files cut into chunks (spec sections 6.2, 7.3 and 9.2). */
+/** Artifacts: model files cut into chunks (spec formats#enums, formats#derived-ids and store#descriptors). */
 
 import type { Infer } from '../codec.js'
 import { list, optional, record, tuple } from '../containers.js'
@@ -67,7 +67,7 @@ const artifactHash = tuple(
   list(tuple('chunk hash', ChunkId, u64, u64, ContentId)),
 )
 
-/** The id of an artifact (spec section 7.3). */
+/** The id of an artifact (spec formats#derived-ids). */
 export function artifactId(
   descriptor: Omit<ArtifactDescriptor, 'artifact_id' | 'bytes_len'>,
 ): ArtifactId {

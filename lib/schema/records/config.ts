@@ -1,4 +1,4 @@
-/** The bridge's own configuration records (spec sections 2.1 to 2.8). They give shapes; `validate()` is elsewhere. */
+/** The bridge's own configuration records (spec project#runtime-config to project#sanity-report). They give shapes; `validate()` is elsewhere. */
 
 import type { Infer } from '../codec.js'
 import { list, map, optional, record, withDefault } from '../containers.js'
@@ -53,7 +53,7 @@ const checkpointCommand = {
   module_search_roots: withDefault(list(text), none),
 }
 
-/** A program that runs one DiLoCo inner loop (spec section 10.5). */
+/** A program that runs one DiLoCo inner loop (spec diloco-reference#inner-loop). */
 export const PythonCheckpointCommandConfig = record(
   'PythonCheckpointCommandConfig',
   checkpointCommand,

@@ -1,4 +1,4 @@
-/** Datasets and their microshards (spec sections 6.4, 8.1 and 8.5). */
+/** Datasets and their microshards (spec formats#records, planning#microshards and planning#fetch-manifest). */
 
 import type { Infer } from '../codec.js'
 import { list, map, optional, record, tuple, withDefault } from '../containers.js'
@@ -34,7 +34,7 @@ export const DatasetView = record('DatasetView', {
 })
 export type DatasetView = Infer<typeof DatasetView>
 
-/** Where a dataset's shards come from. Only `Local` and `Http` can be fetched (spec section 8.6). */
+/** Where a dataset's shards come from. Only `Local` and `Http` can be fetched (spec planning#shard-cache). */
 export const UpstreamAdapter = variants('UpstreamAdapter', {
   Hf: record('Hf', {
     dataset: text,
@@ -79,7 +79,7 @@ export type MicroShard = Infer<typeof MicroShard>
 
 const microShardHash = tuple('MicroShardId hash', DatasetViewId, u32, u64, u64, u64)
 
-/** The id of a microshard, from everything else in it (spec section 7.3). */
+/** The id of a microshard, from everything else in it (spec formats#derived-ids). */
 export function microShardId(shard: Omit<MicroShard, 'microshard_id'>): MicroShardId {
   const id: string = contentIdOf(microShardHash, [
     shard.dataset_view_id,
@@ -99,7 +99,7 @@ export const MicroShardPlan = record('MicroShardPlan', {
 })
 export type MicroShardPlan = Infer<typeof MicroShardPlan>
 
-/** How a dataset is cut into microshards (spec section 8.1); all fields are required when read. */
+/** How a dataset is cut into microshards (spec planning#microshards); all fields are required when read. */
 export const MicroShardPlannerConfig = record('MicroShardPlannerConfig', {
   target_microshard_bytes: u64,
   min_microshards: u32,

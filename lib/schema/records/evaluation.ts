@@ -1,4 +1,4 @@
-/** Evaluation protocols: fixed ways to compare heads over time (spec section 7.3). */
+/** Evaluation protocols: fixed ways to compare heads over time (spec formats#derived-ids). */
 
 import type { Infer } from '../codec.js'
 import { list, optional, record, tuple } from '../containers.js'
@@ -55,7 +55,7 @@ const evalProtocolHash = tuple(
   text,
 )
 
-/** The id of an evaluation protocol, from everything else in it (spec section 7.3). */
+/** The id of an evaluation protocol, from everything else in it (spec formats#derived-ids). */
 export function evalProtocolId(
   manifest: Omit<EvalProtocolManifest, 'eval_protocol_id'>,
 ): ContentId {

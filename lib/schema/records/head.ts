@@ -1,4 +1,4 @@
-/** Heads and the contributions that lead to them (spec sections 6.2, 6.4 and 7.3). */
+/** Heads and the contributions that lead to them (spec formats#enums, formats#records and formats#derived-ids). */
 
 import type { Infer } from '../codec.js'
 import { optional, record, tuple } from '../containers.js'
@@ -62,7 +62,7 @@ export type ContributionReceipt = Infer<typeof ContributionReceipt>
 
 const receiptRootHash = tuple('receipt root hash', ContributionReceiptId)
 
-/** The `receipt_root` of an update that carries this one receipt (spec section 7.3). */
+/** The `receipt_root` of an update that carries this one receipt (spec formats#derived-ids). */
 export function receiptRoot(receipt: ContributionReceiptId): ContentId {
   return contentIdOf(receiptRootHash, [receipt])
 }

@@ -1,4 +1,4 @@
-/** Leases, their receipts, and the hashes that order and name them (spec sections 6.4, 7.3 and 8.2 to 8.4). */
+/** Leases, their receipts, and the hashes that order and name them (spec formats#records, formats#derived-ids and planning#leases to planning#receipts). */
 
 import type { Infer } from '../codec.js'
 import { list, record, tuple } from '../containers.js'
@@ -56,7 +56,7 @@ export const PlannedLease = record('PlannedLease', {
 })
 export type PlannedLease = Infer<typeof PlannedLease>
 
-/** How many units of a measure make one unit of work (spec section 8.2). */
+/** How many units of a measure make one unit of work (spec planning#leases). */
 export const ShardCostModel = record('ShardCostModel', {
   tokens_per_work_unit: u64,
   examples_per_work_unit: u64,
@@ -98,14 +98,14 @@ export type DataReceipt = Infer<typeof DataReceipt>
 
 const rankingHash = tuple('lease ranking hash', PeerId, MicroShardId)
 
-/** The score by which a lease planner ranks a microshard for a peer, highest first (spec section 8.2). */
+/** The score by which a lease planner ranks a microshard for a peer, highest first (spec planning#leases). */
 export function leaseRankingScore(peer: PeerId, microshard: MicroShardId): ContentId {
   return contentIdOf(rankingHash, [peer, microshard])
 }
 
 const samplerHash = tuple('sampler hash', WindowId, MicroShardId)
 
-/** The score by which a sampler orders a lease's microshards, highest first (spec section 8.3). */
+/** The score by which a sampler orders a lease's microshards, highest first (spec planning#sampling). */
 export function samplerScore(window: WindowId, microshard: MicroShardId): ContentId {
   return contentIdOf(samplerHash, [window, microshard])
 }
@@ -122,7 +122,7 @@ const leaseHash = tuple(
   list(MicroShardId),
 )
 
-/** The id of a lease: who may train on what, and when (spec section 7.3). */
+/** The id of a lease: who may train on what, and when (spec formats#derived-ids). */
 export function leaseId(
   lease: Omit<
     AssignmentLease,
@@ -158,7 +158,7 @@ const assignmentHashTuple = tuple(
   list(MicroShardId),
 )
 
-/** The hash over everything else in a lease (spec section 7.3). */
+/** The hash over everything else in a lease (spec formats#derived-ids). */
 export function assignmentHash(lease: Omit<AssignmentLease, 'assignment_hash'>): ContentId {
   return contentIdOf(assignmentHashTuple, [
     lease.lease_id,
@@ -187,7 +187,7 @@ const dataReceiptHash = tuple(
   list(MicroShardId),
 )
 
-/** The id of a data receipt, from everything else in it (spec section 7.3). */
+/** The id of a data receipt, from everything else in it (spec formats#derived-ids). */
 export function dataReceiptId(receipt: Omit<DataReceipt, 'receipt_id'>): ContentId {
   return contentIdOf(dataReceiptHash, [
     receipt.lease_id,

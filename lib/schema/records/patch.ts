@@ -1,4 +1,4 @@
-/** Runtime patches (spec sections 6.2, 6.3 and 7.3). */
+/** Runtime patches (spec formats#enums, formats#untagged-values and formats#derived-ids). */
 
 import type { Infer } from '../codec.js'
 import { map, record, textSet, tuple } from '../containers.js'
@@ -44,7 +44,7 @@ export type RuntimePatch = Infer<typeof RuntimePatch>
 /** The tuple that a patch's id is made of, in hash order, which is not the record's. */
 export const patchHash = tuple('patch hash', text, PatchClass, PatchValues, textSet())
 
-/** The id of a patch, from everything else in it (spec section 7.3). */
+/** The id of a patch, from everything else in it (spec formats#derived-ids). */
 export function patchId(patch: Omit<RuntimePatch, 'patch_id'>): ContentId {
   return contentIdOf(patchHash, [
     patch.summary,

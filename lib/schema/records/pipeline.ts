@@ -1,4 +1,4 @@
-/** How a workload gets batches from a lease, and the batches (spec sections 2.6, 6.2 and 6.4). */
+/** How a workload gets batches from a lease, and the batches (spec project#batches, formats#enums and formats#records). */
 
 import type { Infer } from '../codec.js'
 import { list, optional, record, skipNull } from '../containers.js'

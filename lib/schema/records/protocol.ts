@@ -1,4 +1,4 @@
-/** The training protocol of a revision, and the policy of DiLoCo (spec sections 6.2 and 10.6). */
+/** The training protocol of a revision, and the policy of DiLoCo (spec formats#enums and diloco-reference#policy). */
 
 import type { Infer } from '../codec.js'
 import { record, skipNull, withDefault } from '../containers.js'
@@ -103,7 +103,7 @@ const DEFAULT_OUTER_OPTIMIZER: OuterOptimizerPolicy = {
   },
 }
 
-/** The policy of a peer that was told nothing else (spec section 6.4). */
+/** The policy of a peer that was told nothing else (spec formats#records). */
 export const DEFAULT_DILOCO_POLICY: DiLoCoPolicy = {
   num_inner_steps: 32,
   target_group_size: 4,

@@ -1,4 +1,4 @@
-/** What a workload is, can do, and reports (spec sections 5, 6.2 and 6.4). */
+/** What a workload is, can do, and reports (spec project#operations, formats#enums and formats#records). */
 
 import type { Infer } from '../codec.js'
 import { list, optional, record } from '../containers.js'
@@ -67,7 +67,7 @@ export const ContinuousTrainerPolicy = record('ContinuousTrainerPolicy', {
 })
 export type ContinuousTrainerPolicy = Infer<typeof ContinuousTrainerPolicy>
 
-/** The policy of a trainer that was told nothing else (spec section 6.4). */
+/** The policy of a trainer that was told nothing else (spec formats#records). */
 export const DEFAULT_CONTINUOUS_TRAINER_POLICY: ContinuousTrainerPolicy = {
   canonical_reconcile: { RootEma: { canonical_weight: 0.25 } },
   max_speculative_windows: 2,

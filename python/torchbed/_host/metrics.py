@@ -1,4 +1,4 @@
-"""Metrics as hooks return them, checked and made plain (spec section 4)."""
+"""Metrics as hooks return them, checked and made plain (spec hooks#metrics)."""
 
 from collections.abc import Mapping
 

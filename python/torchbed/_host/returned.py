@@ -1,4 +1,4 @@
-"""What hooks return, checked and made plain (spec section 4); metrics have a file of their own."""
+"""What hooks return, checked and made plain (spec hooks#the-hooks); metrics have their own file."""
 
 import math
 from collections.abc import Mapping

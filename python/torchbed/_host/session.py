@@ -1,4 +1,4 @@
-"""One workload and its models: the methods of spec section 3.2, answered by the hooks of section 4.
+"""One workload and its models: spec worker-protocol#methods, answered by hooks#the-hooks.
 
 Knows nothing of embedding, transport or processes. One thread only.
 """

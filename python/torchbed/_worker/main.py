@@ -1,4 +1,4 @@
-"""A workload in a process of its own, for a host that wants it isolated (spec section 3).
+"""A workload in a process of its own, for a host that wants it isolated (spec worker-protocol).
 
     python -m torchbed.worker --factory M:A --config-json JSON --connect-host H --connect-port P
 
@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(connection: Connection, worker: Worker) -> None:
     while True:
         request = connection.receive()
-        if not request:  # as the reference does (spec section 3.1)
+        if not request:  # as the reference does (spec worker-protocol#frames)
             continue
         if not isinstance(request, Mapping):
             raise TypeError(f"a request must be an object, got {quoted(request)}")

@@ -1,4 +1,4 @@
-"""Frames between a worker and its host (spec section 3.1): a length, then JSON."""
+"""Frames between a worker and its host (spec worker-protocol#frames): a length, then JSON."""
 
 import json
 import socket

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import type { DatasetSizing, DatasetView, MicroShard } from '../../../lib/schema/index.js'
 import type { LeaseRequest } from '../../../lib/data/index.js'
 
-/** The view of spec section 13. */
+/** The view of spec formats#golden-vectors. */
 export function view(dataset_view_id = 'view-1'): DatasetView {
   return {
     dataset_view_id,
@@ -23,11 +23,11 @@ export const sizing = (examples: number, tokens = examples, bytes = examples): D
   total_bytes: bytes,
 })
 
-/** The ids of the two shards of spec section 13. */
+/** The ids of the two shards of spec formats#golden-vectors. */
 export const SHARD_0 = '122084fa4d7099bc70d6c7dbaa092f670208e46c78f58cc72f6a198b55700bd229ce'
 export const SHARD_1 = '122067decfd81eaaddcebbb29860b786e23c65337b55808868af4f45ffa44b6bb47e'
 
-/** The lease request of spec section 13. */
+/** The lease request of spec formats#golden-vectors. */
 export const request: LeaseRequest = {
   network_id: 'net-1',
   study_id: 'study-1',

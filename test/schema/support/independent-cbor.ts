@@ -1,5 +1,5 @@
 /**
- * A second CBOR writer and a reader, written from RFC 8949 and spec section 7.2 without a look at the first:
+ * A second CBOR writer and a reader, written from RFC 8949 and spec formats#canonical-cbor without a look at the first:
  * hex texts instead of a buffer, and a table of all half floats instead of bit arithmetic.
  */
 
