@@ -7,7 +7,7 @@ const CALLS = [
   'test/runtime/values.test.ts',
   'test/runtime/values-property.test.ts',
   'test/runtime/embedded-runtime.test.ts',
-  'test/runtime/low-latency.alone.test.ts',
+  'test/runtime/low-latency.test.ts',
 ]
 
 /** Titles, as an expression for mocha. */

@@ -1,0 +1,47 @@
+/** The errors of lib/p2p: one class per reason, each with a stable `code`. */
+
+import { TorchbedError } from '../errors.js'
+
+/** Base of every error of lib/p2p that is not a ConfigError or an AbortError. */
+export abstract class P2pError extends TorchbedError {}
+
+/** A package of js-libp2p is not installed, or does not load; the message has the command that installs it. */
+export class P2pPackageMissingError extends P2pError {
+  readonly code = 'ERR_P2P_PACKAGE_MISSING'
+}
+
+/** The file that holds this peer's key cannot be read, written or understood. */
+export class PeerIdentityError extends P2pError {
+  readonly code = 'ERR_P2P_IDENTITY'
+}
+
+/** Base of errors that another peer caused. */
+export abstract class RemotePeerError extends P2pError {
+  /** The peer, as text. */
+  readonly peerId: string
+
+  constructor(message: string, peerId: string, options?: ErrorOptions) {
+    super(message, options)
+    this.peerId = peerId
+  }
+}
+
+/** A peer cannot be reached, refuses the connection, or does not speak the protocol of this network. */
+export class PeerUnreachableError extends RemotePeerError {
+  readonly code = 'ERR_P2P_UNREACHABLE'
+}
+
+/** A peer did not answer in time. */
+export class PeerTimeoutError extends RemotePeerError {
+  readonly code = 'ERR_P2P_TIMEOUT'
+}
+
+/** What a peer sent is larger than allowed, or is not what the protocol says. */
+export class PeerProtocolError extends RemotePeerError {
+  readonly code = 'ERR_P2P_PROTOCOL'
+}
+
+/** A message to be sent is larger than the network allows. */
+export class MessageTooLargeError extends P2pError {
+  readonly code = 'ERR_P2P_MESSAGE_TOO_LARGE'
+}

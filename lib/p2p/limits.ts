@@ -1,0 +1,28 @@
+/** What bounds the network, each number with its reason. What the protocol of burn_p2p fixes is marked so. */
+
+/** Largest gossip message in bytes. Fixed: 65,536 for a frame of gossipsub, of which signature and envelope take some. */
+export const MAX_GOSSIP_BYTES = 64_512
+
+/** Largest request in bytes. Fixed: 1 MiB, read to its end before it is answered. */
+export const MAX_REQUEST_BYTES = 1_048_576
+
+/** Largest response in bytes. Fixed: 10 MiB; a peer of the reference cuts the rest off without a word. */
+export const MAX_RESPONSE_BYTES = 10_485_760
+
+/** Requests of one connection that are answered at one time. Fixed: 100. */
+export const MAX_REQUESTS_PER_CONNECTION = 100
+
+/**
+ * How long a request may take, in milliseconds. Fixed: 10 s. The network thread of the reference stands still while it fetches,
+ * so that a shorter time would take slow peers for dead ones.
+ */
+export const REQUEST_TIMEOUT_MS = 10_000
+
+/** Connections of one node. Beyond, js-libp2p drops the least useful ones. */
+export const MAX_CONNECTIONS = 128
+
+/** How long starting a connection may take, in milliseconds. */
+export const DIAL_TIMEOUT_MS = 10_000
+
+/** Bytes of a stream that wait for their reader: a peer that sends more than it was given credit for is cut off. */
+export const MAX_STREAM_BUFFER_BYTES = 4_194_304

@@ -1,0 +1,23 @@
+/** Protocol ids and topics of a network, all derived from its id alone (network spec section 1.3). */
+
+import { ConfigError } from '../errors.js'
+
+/** The one request/response protocol that burn_p2p registers. */
+export function controlProtocol(network: string): string {
+  return `/burn-p2p/${checkedNetwork(network)}/v1/control`
+}
+
+/**
+ * The network id, which becomes a part of every protocol id.
+ *
+ * @throws ConfigError when it is empty or has a slash
+ */
+function checkedNetwork(network: string): string {
+  if (network !== '' && !network.includes('/')) return network
+  throw new ConfigError('Cannot name the protocols', [
+    {
+      path: 'network',
+      message: `a network id is a text without a slash, not ${JSON.stringify(network)}`,
+    },
+  ])
+}
