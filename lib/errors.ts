@@ -66,7 +66,7 @@ export class PythonTooOldError extends InstallationError {
   readonly code = 'ERR_PYTHON_TOO_OLD'
 }
 
-/** The chosen Python has no shared libpython, or one of another architecture: it cannot be loaded into a process. */
+/** The chosen Python has no shared libpython, or one for another processor than Node.js runs on. */
 export class PythonSharedLibraryError extends InstallationError {
   readonly code = 'ERR_PYTHON_NO_SHARED_LIBRARY'
 }
@@ -76,7 +76,7 @@ export class PythonFreeThreadedError extends InstallationError {
   readonly code = 'ERR_PYTHON_FREE_THREADED'
 }
 
-/** Python was found but could not be started in this process. */
+/** Python was found but could not be started; this process cannot try again. */
 export class PythonStartError extends InstallationError {
   readonly code = 'ERR_PYTHON_START'
 }
@@ -86,7 +86,7 @@ export class TorchMissingError extends InstallationError {
   readonly code = 'ERR_TORCH_MISSING'
 }
 
-/** torch is installed and cannot be imported: a shared library is missing or too old, or it is only half there. */
+/** torch is installed but cannot be imported: a shared library is missing or too old, or a file is damaged. */
 export class TorchBrokenError extends InstallationError {
   readonly code = 'ERR_TORCH_BROKEN'
 }
@@ -96,7 +96,10 @@ export class AddonError extends InstallationError {
   readonly code = 'ERR_ADDON'
 }
 
-/** This process already runs a Python that contradicts what was asked for (another executable or `env`). */
+/**
+ * This process already runs another Python, or has another value for a variable in `env`; or `env` sets a
+ * `PYTHON*` variable after Python has started.
+ */
 export class RuntimeConflictError extends TorchbedError {
   readonly code = 'ERR_RUNTIME_CONFLICT'
 }
@@ -128,7 +131,10 @@ export class WorkloadFactoryError extends TorchbedError {
   readonly code = 'ERR_WORKLOAD_FACTORY'
 }
 
-/** The factory's module or attribute could not be imported, or the factory failed or returned nothing. */
+/**
+ * The factory's module or attribute cannot be imported, the factory raised or returned `None`, or a module of
+ * that name is already loaded from another file.
+ */
 export class WorkloadImportError extends PythonFailureError {
   readonly code = 'ERR_WORKLOAD_IMPORT'
 }
@@ -138,7 +144,7 @@ export class HookMissingError extends PythonFailureError {
   readonly code = 'ERR_HOOK_MISSING'
 }
 
-/** A hook raised; `SystemExit`, `KeyboardInterrupt` and every other `BaseException` included. */
+/** A hook raised an exception, `SystemExit` and `KeyboardInterrupt` included. */
 export class HookRaisedError extends PythonFailureError {
   readonly code = 'ERR_HOOK_RAISED'
 }
@@ -148,7 +154,7 @@ export class MetricValueError extends PythonFailureError {
   readonly code = 'ERR_METRIC_VALUE'
 }
 
-/** The method's name is not one that the workload host knows (spec worker-protocol#methods). */
+/** A call named a method that the protocol does not have (spec worker-protocol#methods). */
 export class UnknownMethodError extends PythonFailureError {
   readonly code = 'ERR_UNKNOWN_METHOD'
 }
@@ -158,19 +164,22 @@ export class UnknownModelError extends PythonFailureError {
   readonly code = 'ERR_UNKNOWN_MODEL'
 }
 
-/** Python failed outside the workload's own code; this is a defect of torchbed or of its installation. */
+/** Python failed outside the workload's code: a defect of torchbed or of its installation. */
 export class PythonHostError extends PythonFailureError {
   readonly code = 'ERR_PYTHON_HOST'
 }
 
 // --- worker: a workload in a child process -------------------------------------------------------------
 
-/** A worker process did not come up: it ended, took too long, or speaks another protocol (spec worker-protocol). */
+/**
+ * A worker process ended before it connected, did not connect in time, speaks another version of the protocol, or
+ * could not be started (spec worker-protocol).
+ */
 export class WorkerStartError extends TorchbedError {
   readonly code = 'ERR_WORKER_START'
 }
 
-/** A worker process ended in the middle of a call. Its models are lost; the workload can be opened again. */
+/** A worker process ended during a call; `exitCode` or `signal` says how. Its models are lost. */
 export class WorkerExitedError extends TorchbedError {
   readonly code = 'ERR_WORKER_EXITED'
   /** Its exit code; null when a signal killed it. */
@@ -191,7 +200,7 @@ export class WorkerExitedError extends TorchbedError {
 
 // --- values, calls, lifetimes -----------------------------------------------------------------------
 
-/** A value cannot cross between JavaScript and Python; `path` says where inside it. */
+/** A value cannot cross between JavaScript and Python, or an argument does not fit; `path` says where. */
 export class ValueError extends TorchbedError {
   readonly code = 'ERR_VALUE'
   /** Place of the value that cannot cross, such as `batches[3].payload.x`; empty for the value itself. */
@@ -204,8 +213,8 @@ export class ValueError extends TorchbedError {
 }
 
 /**
- * Python kept a reference to memory that was lent for one call, such as a tensor over it. The memory
- * stays alive until Python drops it; what must be kept is to be cloned.
+ * Python kept a reference to memory that was lent for one call, such as a tensor over it. The memory stays on loan
+ * until Python lets go.
  */
 export class BuffersRetainedError extends TorchbedError {
   readonly code = 'ERR_BUFFERS_RETAINED'
@@ -250,12 +259,12 @@ export class DeadlineError extends TorchbedError {
   }
 }
 
-/** Python is still in a call whose deadline passed, and takes no other before that returns. */
+/** Python is still inside a call whose deadline passed, and takes no other call until that one returns. */
 export class RuntimeBusyError extends TorchbedError {
   readonly code = 'ERR_RUNTIME_BUSY'
 }
 
-/** The runtime, or the workload session, is closed or is shutting down. */
+/** The runtime or the workload session is closed, or the process is exiting. */
 export class RuntimeClosedError extends TorchbedError {
   readonly code = 'ERR_RUNTIME_CLOSED'
 }
@@ -265,7 +274,7 @@ export class HandleReleasedError extends TorchbedError {
   readonly code = 'ERR_HANDLE_RELEASED'
 }
 
-/** A revision, or an artifact, is for another workload, model schema or checkpoint format. */
+/** A revision or an artifact is for another workload, model schema or checkpoint format; `field` says which. */
 export class RevisionMismatchError extends TorchbedError {
   readonly code = 'ERR_REVISION_MISMATCH'
   readonly field: 'workload_id' | 'model_schema_hash' | 'checkpoint_format_hash'
@@ -276,7 +285,7 @@ export class RevisionMismatchError extends TorchbedError {
   }
 }
 
-/** A model's evaluation is not finite, so that it was not promoted. */
+/** A model's evaluation is not finite, so the model was not promoted. */
 export class EvaluationRefusedError extends TorchbedError {
   readonly code = 'ERR_EVALUATION_REFUSED'
 }
@@ -288,7 +297,7 @@ export interface ConfigIssue {
   readonly message: string
 }
 
-/** A configuration, or a record from outside, does not have the required form; lists every problem at once. */
+/** A config or a record from outside does not have the required form; `issues` lists every problem with its path. */
 export class ConfigError extends TorchbedError {
   readonly code = 'ERR_CONFIG'
   readonly issues: readonly ConfigIssue[]
@@ -300,7 +309,10 @@ export class ConfigError extends TorchbedError {
   }
 }
 
-/** A worker returned something that the workload protocol does not allow (spec worker-protocol#methods). */
+/**
+ * A hook or a worker returned something of the wrong form, a parameter is missing or has the wrong type, or an answer
+ * cannot be decoded (spec worker-protocol#methods).
+ */
 export class ProtocolError extends TorchbedError {
   readonly code = 'ERR_PROTOCOL'
 }

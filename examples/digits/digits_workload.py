@@ -1,7 +1,8 @@
 """A workload that learns to read handwritten digits: an MLP of 9,610 weights, trained in windows.
 
 The file shows every hook that a workload can have (spec hooks#the-hooks) and imports nothing of the
-host that calls it. `create_workload(config)` is the factory; the config's keys are the fields of Config.
+host that calls it. `create_workload(config)` is the factory; the config's keys are the fields of
+Config.
 
 The life of a model, as the host sees it:
 

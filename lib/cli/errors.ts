@@ -1,6 +1,6 @@
 import { TorchbedError } from '../errors.js'
 
-/** Files that are to be written exist already, and were left alone. */
+/** `torchbed init` would overwrite files, listed in `paths`; nothing was written. */
 export class FilesExistError extends TorchbedError {
   readonly code = 'ERR_FILES_EXIST'
   /** Absolute. */
@@ -12,7 +12,7 @@ export class FilesExistError extends TorchbedError {
   }
 }
 
-/** The script that makes a dataset (`dataset.prepare`) failed, or made no shards. */
+/** The script that `dataset.prepare` names failed, or made no shards in `dataset.root`. */
 export class DatasetPrepareError extends TorchbedError {
   readonly code = 'ERR_DATASET_PREPARE'
 }

@@ -323,17 +323,13 @@ describe('torchbed doctor', function () {
     })
   })
 
-  it('has its failures and every error code explained in docs/guide/troubleshooting.md', async () => {
-    const read = (name: string) => readFile(join(packageRoot(), 'docs', name), 'utf8')
-    const names = (text: string) =>
-      new Set([...text.matchAll(/^\| `([\w.-]+)`/gm)].map(([, name]) => name!))
-    const explained = names(await read('guide/troubleshooting.md'))
-    const codes = names(await read('reference/errors.md'))
-    assert.ok(codes.size > 50)
+  it('has every check explained in docs/guide/troubleshooting.md', async () => {
+    const page = join(packageRoot(), 'docs', 'guide', 'troubleshooting.md')
+    const rows = (await readFile(page, 'utf8')).matchAll(/^\| `([\w.-]+)`/gm)
+    const explained = new Set([...rows].map(([, name]) => name!))
     const said = await doctor(['--python', real], only())
-    const checks = said.checks.map(({ name }) => name)
     assert.deepEqual(
-      [...codes, ...checks].filter((name) => !explained.has(name)),
+      said.checks.map(({ name }) => name).filter((name) => !explained.has(name)),
       [],
     )
   })

@@ -1,11 +1,11 @@
 import { InstallationError } from '../../errors.js'
 
-/** What is needed to compile the addon is not on this machine; thrown before anything is compiled. */
+/** `torchbed build`: CMake, a compiler, Ninja or Make, or Python.h is missing; nothing was compiled. */
 export class BuildToolsMissingError extends InstallationError {
   readonly code = 'ERR_BUILD_TOOLS_MISSING'
 }
 
-/** CMake or the compiler failed, or what was compiled does not load. */
+/** `torchbed build`: CMake or the compiler failed, the folder cannot be written, or the result does not load. */
 export class BuildError extends InstallationError {
   readonly code = 'ERR_BUILD_FAILED'
 }
