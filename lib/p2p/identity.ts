@@ -1,6 +1,6 @@
 /**
  * The key of a peer, kept in a file: libp2p's protobuf of an Ed25519 key pair (`08 01 12 40`, then 64 bytes), which peers of
- * burn_p2p can read as well (network spec section 6).
+ * burn_p2p can read as well (spec network-roles#persistence).
  */
 
 import { chmod, readFile, stat } from 'node:fs/promises'

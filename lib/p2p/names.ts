@@ -1,4 +1,4 @@
-/** Protocol ids and topics of a network, all derived from its id alone (network spec section 1.3). */
+/** Protocol ids and topics of a network, all derived from its id alone (spec network#protocol-ids). */
 
 import { ConfigError } from '../errors.js'
 

@@ -1,6 +1,6 @@
 /**
  * A libp2p node as peers of burn_p2p expect one: TCP with TLS and yamux, identify, ping, gossipsub with signed messages, and
- * at most one connection to a peer (network spec section 1).
+ * at most one connection to a peer (spec network).
  */
 
 import type { ConnectionGater, Ed25519PrivateKey, Libp2p, PeerId } from '@libp2p/interface'

@@ -1,5 +1,5 @@
 /**
- * The framing of burn_p2p's one request/response protocol (network spec section 2.1): a substream for each request, the
+ * The framing of burn_p2p's one request/response protocol (spec network#control-protocol): a substream for each request, the
  * request to its end, then the response to its end, and no length in front of either.
  */
 
