@@ -309,6 +309,22 @@ export class ConfigError extends TorchbedError {
   }
 }
 
+/** A message of a peer is not what the protocol says: not CBOR, too large, or without the required form. */
+export class WireFormatError extends TorchbedError {
+  readonly code = 'ERR_WIRE_FORMAT'
+  /** Where in the message, such as `Snapshot.head_announcements[3].head`; empty for the whole. */
+  readonly path: string
+  /** Index of the byte at which reading stopped. */
+  readonly position: number
+
+  constructor(what: string, issue: ConfigIssue, position: number, options?: ErrorOptions) {
+    const where = issue.path === '' ? '' : `${issue.path}: `
+    super(`${what}: ${where}${issue.message} (at byte ${position})`, options)
+    this.path = issue.path
+    this.position = position
+  }
+}
+
 /**
  * A hook or a worker returned something of the wrong form, a parameter is missing or has the wrong type, or an answer
  * cannot be decoded (spec worker-protocol#methods).

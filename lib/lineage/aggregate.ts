@@ -1,6 +1,7 @@
 /** The record of a merge as an artifact of its own (spec store#catalogue). */
 
 import {
+  AggregateStats,
   ArtifactId,
   ContentId,
   contentIdOf,
@@ -17,7 +18,6 @@ import {
   text,
   Timestamp,
   tuple,
-  u32,
   type ArtifactDescriptor,
   type ChunkingScheme,
   type Infer,
@@ -29,20 +29,6 @@ import { MergePlan } from './merge-plan.js'
 
 /** Record format of an aggregate's artifact. */
 export const AGGREGATE_RECORD_FORMAT = 'burn-p2p:aggregate-envelope+json'
-
-/** Counts and sums over the updates of a merge. */
-export const AggregateStats = record('AggregateStats', {
-  accepted_updates: u32,
-  duplicate_updates: u32,
-  dropped_updates: u32,
-  late_updates: u32,
-  sum_sample_weight: f64,
-  sum_quality_weight: f64,
-  sum_weighted_delta_norm: f64,
-  max_update_norm: f64,
-  accepted_sample_coverage: f64,
-})
-export type AggregateStats = Infer<typeof AggregateStats>
 
 /** One update that went into a merge. */
 export const AggregateArtifactInput = record('AggregateArtifactInput', {

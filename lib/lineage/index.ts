@@ -5,7 +5,6 @@ export {
   aggregateArtifact,
   AggregateArtifactInput,
   AggregateArtifactRecord,
-  AggregateStats,
   type AggregateArtifact,
 } from './aggregate.js'
 export {

@@ -1,17 +1,31 @@
 /**
- * A codec: one declaration from which a record is read, written as JSON, written as CBOR and hashed.
+ * A codec: one declaration from which a record is read and written, as JSON and as the CBOR of peers, and hashed.
  *
- * Reading calls one function per value, which reports every problem with its path. Writing goes through the wire
+ * Reading calls one function per value, which reports every problem with its path; what peers send is read straight
+ * from its bytes, up to the first problem. Writing goes through the wire
  * model, so that a field's declaration, not the JavaScript value, says whether `1` is the integer `1` or the
  * float `1.0`. Primitives, containers and variants that build codecs are in the files beside this one.
  */
 
-import { ConfigError } from '../errors.js'
+import { ConfigError, WireFormatError } from '../errors.js'
 import { encodeCbor } from './cbor.js'
-import { configIssue, INVALID, Issues, type Read, type UnknownFields } from './issues.js'
+import { MAX_WIRE_BYTES } from './constants.js'
+import {
+  configIssue,
+  INVALID,
+  Issues,
+  type Issue,
+  type Read,
+  type UnknownFields,
+} from './issues.js'
+import { encodeWireCbor } from './wire-cbor.js'
+import { WireReader, WireSyntaxError } from './wire-reader.js'
 import { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from '../json/read.js'
 import { writeJson, writeJsonPieces, type JsonStyle } from '../json/write.js'
 import type { Wire } from '../json/wire.js'
+
+/** Reads a value where the reader is, or reports what is wrong with it and returns {@link INVALID}. */
+export type Decode<T> = (reader: WireReader, issues: Issues) => T | typeof INVALID
 
 /** The parts that make a codec. */
 export interface CodecParts<T> {
@@ -19,6 +33,8 @@ export interface CodecParts<T> {
   readonly name: string
   /** Reads parsed JSON: integers are `bigint`, floats `number`. */
   readonly read: Read<T>
+  /** Reads what a peer sent. Without this, any value is built and given to {@link read}. */
+  readonly decode?: Decode<T>
   /** Turns a value into the wire model, or throws through `refuse`. */
   encode(value: T): Wire
   /** The value of a field that is absent. Without this, the field is required. */
@@ -33,6 +49,12 @@ export interface JsonReadOptions extends JsonLimits {
   readonly unknownFields?: UnknownFields
 }
 
+/** How {@link Codec.fromWireCbor} reads. */
+export interface WireReadOptions {
+  /** Largest message, in bytes. Default {@link MAX_WIRE_BYTES}. */
+  readonly maxBytes?: number
+}
+
 /** The TypeScript type that a codec reads and writes. */
 export type Infer<C> = C extends Codec<infer T> ? T : never
 
@@ -41,11 +63,14 @@ export class Codec<T> {
   readonly name: string
   /** Like {@link fromValue}, for codecs that hold this one: problems go to their issues. */
   readonly read: Read<T>
+  /** Like {@link fromWireCbor}, for codecs that hold this one. */
+  readonly decode: Decode<T>
   readonly #parts: CodecParts<T>
 
   constructor(parts: CodecParts<T>) {
     this.name = parts.name
     this.read = parts.read
+    this.decode = parts.decode ?? ((reader, issues) => parts.read(reader.value(), issues))
     this.#parts = parts
   }
 
@@ -106,6 +131,44 @@ export class Codec<T> {
    */
   toCbor(value: T): Uint8Array {
     return encodeCbor(this.toWire(value))
+  }
+
+  /**
+   * Reads a message of a peer, which is one value and nothing after it (spec network#wire-cbor). Unknown fields are
+   * ignored; a field that is there twice is refused.
+   *
+   * @throws WireFormatError with the first problem and its place
+   */
+  fromWireCbor(bytes: Uint8Array, { maxBytes = MAX_WIRE_BYTES }: WireReadOptions = {}): T {
+    const reader = new WireReader(bytes)
+    const issues = new Issues()
+    try {
+      if (bytes.length > maxBytes) {
+        throw new WireSyntaxError(`${bytes.length} bytes exceed the limit of ${maxBytes}`)
+      }
+      const value = this.decode(reader, issues)
+      if (value !== INVALID) {
+        reader.end()
+        return value
+      }
+    } catch (error) {
+      if (!(error instanceof WireSyntaxError)) throw error
+      throw this.#wireError({ path: issues.path(), message: error.message }, reader, error)
+    }
+    throw this.#wireError(issues.list()[0] ?? { path: [], message: 'it does not fit' }, reader)
+  }
+
+  /**
+   * Writes a message as peers send it: like {@link toCbor}, but with floats in their full width.
+   *
+   * @throws ConfigError when the value does not fit
+   */
+  toWireCbor(value: T): Uint8Array {
+    return encodeWireCbor(this.toWire(value))
+  }
+
+  #wireError(issue: Issue, { position }: WireReader, cause?: Error): WireFormatError {
+    return new WireFormatError(`Cannot read ${this.name}`, configIssue(issue), position, { cause })
   }
 
   /**

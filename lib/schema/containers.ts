@@ -5,6 +5,7 @@ import { Codec, encodePart, refuse, type Infer } from './codec.js'
 import { clip, describe } from './describe.js'
 import { INVALID, type Issues } from './issues.js'
 import { encodeText, text } from './primitives.js'
+import { RecordDecoder } from './record-decoder.js'
 import { compareUtf8, type Wire } from '../json/wire.js'
 
 /** A value or `null`. As a field it may be absent when read, and is written as `null`. */
@@ -12,6 +13,7 @@ export function optional<T>(inner: Codec<T>): Codec<T | null> {
   return new Codec<T | null>({
     name: `optional ${inner.name}`,
     read: (input, issues) => (input === null ? null : inner.read(input, issues)),
+    decode: (reader, issues) => (reader.takeNull() ? null : inner.decode(reader, issues)),
     encode: (value) => (value === null ? null : inner.encode(value)),
     missing: () => null,
   })
@@ -19,10 +21,11 @@ export function optional<T>(inner: Codec<T>): Codec<T | null> {
 
 /** Like {@link optional}, but the field is left out when it is `null`. */
 export function skipNull<T>(inner: Codec<T>): Codec<T | null> {
-  const { name, read } = optional(inner)
+  const { name, read, decode } = optional(inner)
   return new Codec<T | null>({
     name,
     read,
+    decode,
     encode: (value) => (value === null ? null : inner.encode(value)),
     missing: () => null,
     skip: (value) => value === null,
@@ -31,8 +34,21 @@ export function skipNull<T>(inner: Codec<T>): Codec<T | null> {
 
 /** A field that may be absent when read; it is always written. */
 export function withDefault<T>(inner: Codec<T>, missing: () => T): Codec<T> {
-  const { name, read } = inner
-  return new Codec<T>({ name, read, encode: (value) => inner.encode(value), missing })
+  const { name, read, decode } = inner
+  return new Codec<T>({ name, read, decode, encode: (value) => inner.encode(value), missing })
+}
+
+/** A list that is left out when it is empty. */
+export function skipEmpty<T>(inner: Codec<readonly T[]>): Codec<readonly T[]> {
+  const { name, read, decode } = inner
+  return new Codec<readonly T[]>({
+    name,
+    read,
+    decode,
+    encode: (value) => inner.encode(value),
+    missing: () => [],
+    skip: (value) => value.length === 0,
+  })
 }
 
 /** A list of values of one kind. */
@@ -46,6 +62,17 @@ export function list<T>(item: Codec<T>): Codec<readonly T[]> {
       const parts = Array.from(input, (part, index) => issues.part(index, item.read, part))
       return allValid(parts) ? parts : INVALID
     },
+    decode: (reader, issues) => {
+      const items: T[] = []
+      const count = reader.array()
+      for (let index = 0; index < count; index++) {
+        const part = issues.part(index, item.decode, reader)
+        if (part === INVALID) return INVALID
+        items.push(part)
+      }
+      reader.leave()
+      return items
+    },
     encode: (value) => {
       if (!Array.isArray(value)) refuse(`expected an array, got ${describe(value)}`)
       return Array.from(value, (part: T, index) => encodePart(item, part, index))
@@ -55,17 +82,30 @@ export function list<T>(item: Codec<T>): Codec<readonly T[]> {
 
 /** A set of texts: sorted by UTF-8 bytes, without duplicates, whatever order it came in. */
 export function textSet(): Codec<readonly string[]> {
-  const texts = list(text)
-  const sorted = (value: readonly string[]) => [...new Set(value)].sort(compareUtf8)
-  return new Codec<readonly string[]>({
-    name: 'set of text',
+  return setOf(text, compareUtf8)
+}
+
+/** A set: sorted, without duplicates, whatever order it came in. `compare` is 0 for equal values alone. */
+export function setOf<T>(item: Codec<T>, compare: (a: T, b: T) => number): Codec<readonly T[]> {
+  const items = list(item)
+  const sorted = (value: readonly T[]) =>
+    [...value].sort(compare).filter((part, index, all) => {
+      const before = all[index - 1]
+      return before === undefined || compare(before, part) !== 0
+    })
+  return new Codec<readonly T[]>({
+    name: `set of ${item.name}`,
     read: (input, issues) => {
-      const read = texts.read(input, issues)
+      const read = items.read(input, issues)
+      return read === INVALID ? INVALID : sorted(read)
+    },
+    decode: (reader, issues) => {
+      const read = items.decode(reader, issues)
       return read === INVALID ? INVALID : sorted(read)
     },
     encode: (value) => {
-      texts.encode(value)
-      return sorted(value)
+      items.encode(value)
+      return items.encode(sorted(value))
     },
   })
 }
@@ -85,6 +125,18 @@ export function map<T>(item: Codec<T>): Codec<Readonly<Record<string, T>>> {
       const parts = keys.map((key) => issues.part(key, item.read, input[key]))
       if (!allValid(parts)) return INVALID
       return Object.fromEntries(keys.map((key, index) => [key, parts[index] as T]))
+    },
+    decode: (reader, issues) => {
+      const entries = new Map<string, T>()
+      for (let count = reader.map(); count > 0; count--) {
+        const key = reader.text('a text as key')
+        if (entries.has(key)) return issues.report(`duplicate key ${clip(key)}`)
+        const part = issues.part(key, item.decode, reader)
+        if (part === INVALID) return INVALID
+        entries.set(key, part)
+      }
+      reader.leave()
+      return Object.fromEntries(entries)
     },
     encode: (value) => {
       if (!isObject(value)) refuse(`expected an object, got ${describe(value)}`)
@@ -110,6 +162,20 @@ export function tuple<const C extends readonly Codec<unknown>[]>(
       const parts = items.map((item, index) => issues.part(index, item.read, input[index]))
       return allValid(parts) ? (parts as Tuple) : INVALID
     },
+    decode: (reader, issues) => {
+      const count = reader.array(`an array of ${items.length}`)
+      if (count !== items.length) {
+        return issues.report(`expected an array of ${items.length}, got one of ${count}`)
+      }
+      const parts: unknown[] = []
+      for (const [index, item] of items.entries()) {
+        const part = issues.part(index, item.decode, reader)
+        if (part === INVALID) return INVALID
+        parts.push(part)
+      }
+      reader.leave()
+      return parts as Tuple
+    },
     encode: (value) => items.map((item, index) => encodePart(item, value[index], index)),
   })
 }
@@ -123,12 +189,14 @@ export type RecordOf<F extends Fields> = { readonly [K in keyof F]: Infer<F[K]> 
 /** A record: its fields by name, in declaration order. Whether unknown fields are ignored is up to who reads. */
 export function record<F extends Fields>(name: string, fields: F): Codec<RecordOf<F>> {
   const entries = Object.entries(fields)
+  const decoder = new RecordDecoder(name, entries)
   return new Codec<RecordOf<F>>({
     name,
     read: (input, issues) =>
       isObject(input)
         ? (readFields(entries, input, issues) as RecordOf<F> | typeof INVALID)
         : issues.misfit(`an object (${name})`, input),
+    decode: (reader, issues) => decoder.decode(reader, issues) as RecordOf<F> | typeof INVALID,
     encode: (value) => encodeFields(entries, value),
   })
 }

@@ -20,6 +20,10 @@ export type ArtifactId = Id<'ArtifactId'>
 export const ChunkId = id('ChunkId')
 export type ChunkId = Id<'ChunkId'>
 
+/** Names the result of a merge before it is promoted. */
+export const AggregateId = id('AggregateId')
+export type AggregateId = Id<'AggregateId'>
+
 /** A content id: `1220` and a SHA-256 in hexadecimal, 68 characters; `isContentId` checks the form. */
 export const ContentId = id('ContentId')
 export type ContentId = Id<'ContentId'>

@@ -1,11 +1,13 @@
 /** The formats: records, ids, deterministic CBOR, JSON, timestamps (spec formats). */
 
-export { Codec, type CodecParts, type Infer } from './codec.js'
+export { Codec, type CodecParts, type Decode, type Infer, type WireReadOptions } from './codec.js'
 export {
   list,
   map,
   optional,
   record,
+  setOf,
+  skipEmpty,
   skipNull,
   textSet,
   tuple,
@@ -27,14 +29,17 @@ export {
   f64,
   i64,
   i64Exact,
+  i8,
   text,
   textOf,
+  u128,
   u16,
   u32,
   u64,
   u64Exact,
   u8,
 } from './primitives.js'
+export * from './records/aggregate-stats.js'
 export * from './records/artifact.js'
 export * from './records/config.js'
 export * from './records/dataset.js'
@@ -55,6 +60,6 @@ export {
   timestampNanoseconds,
   timestampNow,
 } from './timestamp.js'
-export { json, jsonFrom, Metrics, MetricValue, PatchValue } from './values.js'
+export { anyValue, json, jsonFrom, Metrics, MetricValue, PatchValue } from './values.js'
 export { kinds, names, variants } from './variants.js'
 export { compareUtf8, isWellFormed, type Wire } from '../json/wire.js'

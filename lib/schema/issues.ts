@@ -32,7 +32,11 @@ export class Issues {
   }
 
   /** Reads a part of the value, so that problems with it name the part. */
-  part<T>(key: PropertyKey, read: Read<T>, input: unknown): T | typeof INVALID {
+  part<T, I>(
+    key: PropertyKey,
+    read: (input: I, issues: Issues) => T | typeof INVALID,
+    input: I,
+  ): T | typeof INVALID {
     this.#path.push(key)
     const value = read(input, this)
     this.#path.pop()
@@ -50,6 +54,11 @@ export class Issues {
   report(message: string): typeof INVALID {
     if (this.#count++ < MAX_REPORTED_ISSUES) this.#listed.push({ path: [...this.#path], message })
     return INVALID
+  }
+
+  /** The path of the part that is being read: after an exception, where it was thrown. */
+  path(): PropertyKey[] {
+    return [...this.#path]
   }
 
   /** The problems, and how many more there were. */

@@ -14,6 +14,7 @@ export function textOf<T extends string>(name: string): Codec<T> {
     name,
     read: (input, issues) =>
       typeof input === 'string' ? (input as T) : issues.misfit('a string', input),
+    decode: (reader) => reader.text() as T,
     encode: encodeText,
   })
 }
@@ -83,12 +84,16 @@ export const u8 = integer('u8', 0, 0xff)
 export const u16 = integer('u16', 0, 0xffff)
 /** An integer from 0 to 4,294,967,295, as a `number`. */
 export const u32 = integer('u32', 0, 0xffffffff)
+/** An integer from -128 to 127, as a `number`. */
+export const i8 = integer('i8', -0x80, 0x7f)
 /** A u64 that counts or measures: 0 .. 2^53 - 1 as a number. Larger values are an error in both directions. */
 export const u64 = integer('u64', 0, Number.MAX_SAFE_INTEGER)
 /** An i64 that counts or measures, within ±(2^53 - 1). */
 export const i64 = integer('i64', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
 /** A u64 that uses its whole range, such as a seed, as a `bigint`. */
 export const u64Exact = bigInteger('u64', 0n, 2n ** 64n - 1n)
+/** A u128, as a `bigint`. JSON holds it up to 2^64 - 1: larger integers are read as floats. */
+export const u128 = bigInteger('u128', 0n, 2n ** 128n - 1n)
 /** An i64 over its whole range, as a `bigint`. */
 export const i64Exact = bigInteger('i64', -(2n ** 63n), 2n ** 63n - 1n)
 
@@ -103,6 +108,7 @@ export const f64 = new Codec<number>({
     if (typeof input === 'bigint') return Number(input)
     return issues.misfit('a number', input)
   },
+  decode: (reader) => reader.double(),
   encode: (value) => {
     if (typeof value !== 'number') refuse(`expected a number, got ${describe(value)}`)
     return value
@@ -122,6 +128,7 @@ export const bytes = new Codec<Uint8Array>({
     }
     return result
   },
+  decode: (reader) => reader.bytes(),
   encode: (value): Wire => {
     if (!(value instanceof Uint8Array)) refuse(`expected a Uint8Array, got ${describe(value)}`)
     return value
@@ -151,6 +158,7 @@ export const f32Array = new Codec<Float32Array>({
     }
     return result
   },
+  decode: (reader) => reader.singles(),
   encode: (value): Wire => {
     if (!(value instanceof Float32Array)) refuse(`expected a Float32Array, got ${describe(value)}`)
     return value

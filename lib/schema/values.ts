@@ -91,15 +91,31 @@ export const json = new Codec<JsonValue>({
       return issues.report((error as Error).message)
     }
   },
-  encode: (value) => encodeJson(value, 0),
+  encode: (value) => encodeJson(value, byUtf8, 0),
 })
 
-function encodeJson(value: unknown, depth: number): Wire {
+/**
+ * Any value, with its keys in the order in which they came: for what is passed on as it is, and hashed. Keys that look
+ * like integers come first, as JavaScript has it.
+ */
+export const anyValue = new Codec<JsonValue>({
+  name: 'any value',
+  read: json.read,
+  encode: (value) => encodeJson(value, asTheyCome, 0),
+})
+
+type Entries = [string, unknown][]
+const byUtf8 = (entries: Entries): Entries => entries.sort(([a], [b]) => compareUtf8(a, b))
+const asTheyCome = (entries: Entries): Entries => entries
+
+function encodeJson(value: unknown, order: (entries: Entries) => Entries, depth: number): Wire {
   checkDepth(depth)
-  if (Array.isArray(value)) return Array.from(value, (item) => encodeJson(item, depth + 1))
+  if (Array.isArray(value)) return Array.from(value, (item) => encodeJson(item, order, depth + 1))
   if (!isObject(value)) return encodeLeaf(value)
-  const entries = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b))
-  return new Map(entries.map(([key, item]) => [encodeText(key), encodeJson(item, depth + 1)]))
+  const entries = order(Object.entries(value))
+  return new Map(
+    entries.map(([key, item]) => [encodeText(key), encodeJson(item, order, depth + 1)]),
+  )
 }
 
 /** Refuses what {@link encodeJson} would, at a fraction of its cost. */

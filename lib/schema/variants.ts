@@ -42,9 +42,25 @@ export function variants<V extends Variants>(name: string, all: V): Codec<Varian
       if (codec === undefined) {
         return issues.report(`expected ${expected}, got an object with ${describe(key)}`)
       }
-      const part = issues.part<unknown>(key, codec?.read ?? readNothing(key), content)
+      const part = issues.part<unknown, unknown>(key, codec?.read ?? readNothing(key), content)
       if (part === INVALID) return INVALID
       return (codec === null ? key : { [key]: part }) as VariantOf<V>
+    },
+    decode: (reader, issues) => {
+      if (reader.isText()) {
+        const found = reader.text()
+        if (find(found) === null) return found as VariantOf<V>
+        return issues.misfit(expected, found, suggestion(found))
+      }
+      const count = reader.map(expected)
+      if (count !== 1) return issues.report(`expected ${expected}, got a map of ${count}`)
+      const key = reader.text('a text as key')
+      const codec = find(key)
+      if (!codec) return issues.report(`expected ${expected}, got a map with ${describe(key)}`)
+      const part = issues.part(key, codec.decode, reader)
+      if (part === INVALID) return INVALID
+      reader.leave()
+      return { [key]: part } as VariantOf<V>
     },
     encode: (value: unknown) => {
       if (typeof value === 'string' && find(value) === null) return value

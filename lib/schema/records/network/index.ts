@@ -1,0 +1,17 @@
+/** The records of burn_p2p's network (spec network-records#announcements). */
+
+export * from './announcements.js'
+export * from './certificates.js'
+export * from './control.js'
+export * from './directory.js'
+export * from './gossip.js'
+export * from './message-id.js'
+export * from './overlay.js'
+export * from './promotion.js'
+export * from './requests.js'
+export * from './roles.js'
+export * from './signed.js'
+export * from './telemetry.js'
+export * from './updates.js'
+export * from './windows.js'
+export * from '../diloco.js'
