@@ -65,3 +65,12 @@ export const CHUNK_BUFFER_BYTES = 16 * 1024 * 1024
  * manifest is written after its chunks, so that a young chunk may belong to one that is still to come.
  */
 export const CHUNK_GRACE_MS = 10 * 60 * 1000
+
+/** Pause before a source that failed is asked again, in milliseconds; each further failure doubles it. */
+export const FETCH_FIRST_PAUSE_MS = 50
+
+/** Longest pause before a source that failed is asked again, in milliseconds. */
+export const FETCH_LONGEST_PAUSE_MS = 5000
+
+/** Failures in a row after which a source is given up: some three seconds of pauses. */
+export const MAX_SOURCE_FAILURES = 6

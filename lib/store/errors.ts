@@ -248,6 +248,25 @@ export class ArtifactRootHashMismatchError extends CheckpointError {
   }
 }
 
+/** Chunks of an artifact are missing, and no source is left that has them. */
+export class ChunkSourcesExhaustedError extends CheckpointError {
+  readonly code = 'ERR_CHECKPOINT_SOURCES_EXHAUSTED'
+
+  constructor(
+    readonly artifactId: ArtifactId,
+    /** How many chunks are missing. */
+    readonly missingChunks: number,
+    /** Of each source, why it is not asked any more. */
+    readonly reasons: readonly string[],
+  ) {
+    const asked = reasons.length === 0 ? 'there was no source' : reasons.join('; ')
+    super(
+      `artifact ${clip(artifactId)} lacks ${missingChunks} chunks that no source gives: ${asked}; ` +
+        'fetch it again from other sources, what is there is kept',
+    )
+  }
+}
+
 /** The bytes of an artifact are more or fewer than its descriptor says. */
 export class ArtifactLengthMismatchError extends CheckpointError {
   readonly code = 'ERR_CHECKPOINT_ARTIFACT_LENGTH_MISMATCH'

@@ -381,6 +381,18 @@ export class FsArtifactStore {
     return path
   }
 
+  /**
+   * Reads a whole artifact and checks every hash, in the memory of a few chunks.
+   *
+   * @throws as {@link materializeArtifactBytes}
+   */
+  async verifyArtifact(
+    descriptor: ArtifactDescriptor,
+    options: OperationOptions = {},
+  ): Promise<void> {
+    await this.#work.verify(this.#settings, descriptor, options)
+  }
+
   // --- pins and garbage --------------------------------------------------------------------------------------
 
   /** Keeps the artifacts of a head, which need not be there yet, from garbage collection. */

@@ -20,6 +20,14 @@ export {
 } from './descriptor.js'
 export * from './errors.js'
 export {
+  fetchArtifact,
+  type ChunkSource,
+  type FetchOptions,
+  type FetchProgress,
+  type FetchReport,
+  type SourceReport,
+} from './fetch.js'
+export {
   FsArtifactStore,
   type CompletenessOptions,
   type StoreArtifactBytesOptions,

@@ -38,6 +38,7 @@ const samples: Readonly<Record<keyof typeof classes, TorchbedError>> = {
   ChunkHashMismatchError: new classes.ChunkHashMismatchError('c', 'hash'),
   UnknownChunkError: new classes.UnknownChunkError('c', { cause }),
   ArtifactRootHashMismatchError: new classes.ArtifactRootHashMismatchError('a', 'x', 'y'),
+  ChunkSourcesExhaustedError: new classes.ChunkSourcesExhaustedError('a', 2, ['peer: gone']),
   ArtifactLengthMismatchError: new classes.ArtifactLengthMismatchError('a', 1, 2),
   InvalidDescriptorError: new classes.InvalidDescriptorError('a', 'it lies', { cause }),
   InvalidSourceError: new classes.InvalidSourceError('no bytes'),
