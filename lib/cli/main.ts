@@ -38,7 +38,7 @@ const program = new Command('torchbed')
       '  torchbed init             a first project in this folder\n' +
       '  torchbed train            trains what ./torchbed.json describes\n' +
       '  torchbed inspect out/store\n' +
-      '  torchbed doctor           what is wrong here, and what repairs it\n',
+      '  torchbed doctor           what is wrong here and how to repair it\n',
   )
 addInitCommand(program)
 addTrainCommand(program)

@@ -26,8 +26,8 @@ export async function checkCopies(cwd: string): Promise<Check> {
       status: 'failure',
       value: `${copies.length} copies`,
       detail: [
-        `${copies.length} copies of torchbed are installed, and a process can run Python through one of them only; ` +
-          'should this leave more than one, `npm ls torchbed` says who asks for which',
+        `${copies.length} copies of torchbed are installed, but a process can run Python through only one of them; ` +
+          'if this leaves more than one, `npm ls torchbed` shows what depends on which',
         ...list,
       ].join('\n'),
       remedy: 'npm dedupe',
@@ -40,7 +40,7 @@ export async function checkCopies(cwd: string): Promise<Check> {
     name,
     status: 'warning',
     value,
-    detail: `The project has torchbed ${installed.version} in ${installed.path}, and this is another one`,
+    detail: `The project has torchbed ${installed.version} in ${installed.path}, but this is another copy`,
     remedy: 'npx torchbed doctor',
   }
 }

@@ -50,7 +50,7 @@ export function* checkVariables(
       status: 'warning',
       value: PYTHONHOME,
       detail:
-        'torchbed ignores PYTHONHOME, and a Python in a process of its own fails over a wrong one',
+        'torchbed ignores PYTHONHOME, but a Python in a separate process fails if it is wrong',
       remedy: unsetVariable('PYTHONHOME'),
     }
   }
@@ -89,7 +89,7 @@ export async function checkOpenssl(executable: string, inside: string | null): P
     name,
     status: 'warning',
     value,
-    detail: `Python uses "${inside}" in this process, and "${alone}" alone: its ssl is bound to another library`,
+    detail: `Python uses "${inside}" in this process but "${alone}" on its own: its ssl is bound to another library`,
   }
 }
 

@@ -33,7 +33,7 @@ export async function loadOrCreateIdentity(path: string): Promise<Ed25519Private
     const key = bytes.length === KEY_BYTES ? keys.privateKeyFromProtobuf(bytes) : undefined
     if (key?.type === 'Ed25519') return key
     throw new PeerIdentityError(
-      `${quoted} is no Ed25519 key of a peer; restore the file, or delete it to become a new peer`,
+      `${quoted} is not a peer's Ed25519 key; restore the file, or delete it to become a new peer`,
     )
   } catch (error) {
     if (error instanceof P2pError) throw error

@@ -495,7 +495,7 @@ export class TorchProject implements AsyncDisposable {
   }
 
   #missing(field: string): never {
-    throw new ConfigError(`Cannot use this of ${this.workloadName}`, [
+    throw new ConfigError(`Cannot use this part of ${this.workloadName}`, [
       { path: field, message: `the workload config has no ${field}; set it in TorchProject.open` },
     ])
   }
@@ -513,8 +513,7 @@ function refuseIsolationOfShared({
   isolation,
 }: Pick<TorchProjectOptions, 'runtime' | 'isolation'>): void {
   if (runtime === undefined || isolation === undefined) return
-  const message =
-    'a runtime that is shared decides this itself; leave out isolation, or the runtime'
+  const message = '`isolation` cannot be combined with `runtime`, which decides it; pass only one'
   throw new ConfigError('Cannot open the project', [{ path: 'isolation', message }])
 }
 

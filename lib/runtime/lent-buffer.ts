@@ -67,7 +67,10 @@ export class LentBuffer {
     const given: unknown = buffer
     if (!isAnyArrayBuffer(given)) {
       const what = ArrayBuffer.isView(given) ? 'a view; pass its .buffer' : kindOf(given)
-      throw new ValueError(`Cannot transfer what is no ArrayBuffer: this is ${what}`, '')
+      throw new ValueError(
+        `Cannot transfer this: an ArrayBuffer is needed, and this is ${what}`,
+        '',
+      )
     }
     const refuse = (why: string, cause?: unknown) =>
       new ValueError(
@@ -107,7 +110,7 @@ export class LentBuffer {
   /** For a call that is to lend it: throws `RefusedValue` when it cannot be lent. */
   checkFree(): ArrayBuffer {
     if (this.#memory === null) {
-      throw new RefusedValue('this LentBuffer was taken and holds no memory any more')
+      throw new RefusedValue('this LentBuffer was taken and no longer holds memory')
     }
     if (this.onLoan) {
       throw new RefusedValue('this LentBuffer is on loan to another call, or kept by Python')
@@ -144,7 +147,7 @@ export class LentBuffer {
 
   #held(): ArrayBuffer {
     if (this.#memory === null) {
-      throw new ValueError('This LentBuffer was taken and holds no memory any more', '')
+      throw new ValueError('This LentBuffer was taken and no longer holds memory', '')
     }
     if (this.#isDetached(this.#memory)) {
       throw new ValueError('The memory of this LentBuffer was transferred away', '')

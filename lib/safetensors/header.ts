@@ -164,7 +164,7 @@ function readHeader(scanner: HeaderScanner) {
   const tensors: TensorInfo[] = []
   const names = new Set<string>()
   scanner.object((name) => {
-    if (names.has(name)) scanner.refuse('duplicate_name', 'the name is there twice')
+    if (names.has(name)) scanner.refuse('duplicate_name', 'the name appears twice')
     names.add(name)
     if (name === '__metadata__') metadata = readMetadata(scanner)
     else tensors.push(readTensor(scanner, name))
@@ -177,7 +177,7 @@ function readMetadata(scanner: HeaderScanner): Map<string, string> | null {
   if (scanner.null()) return null
   const metadata = new Map<string, string>()
   scanner.object((name) => {
-    if (metadata.has(name)) scanner.refuse('duplicate_name', 'the name is there twice')
+    if (metadata.has(name)) scanner.refuse('duplicate_name', 'the name appears twice')
     metadata.set(name, scanner.string())
   })
   return metadata
@@ -191,15 +191,15 @@ function readTensor(scanner: HeaderScanner, name: string): TensorInfo {
   scanner.object((field) => {
     switch (field) {
       case 'dtype':
-        if (dtype !== undefined) scanner.refuse('duplicate_name', 'the dtype is there twice')
+        if (dtype !== undefined) scanner.refuse('duplicate_name', 'the dtype appears twice')
         dtype = readDtype(scanner)
         break
       case 'shape':
-        if (shape !== undefined) scanner.refuse('duplicate_name', 'the shape is there twice')
+        if (shape !== undefined) scanner.refuse('duplicate_name', 'the shape appears twice')
         shape = readNumbers(scanner, 'dimension')
         break
       case 'data_offsets':
-        if (places !== undefined) scanner.refuse('duplicate_name', 'the offsets are there twice')
+        if (places !== undefined) scanner.refuse('duplicate_name', 'the offsets appear twice')
         places = readNumbers(scanner, 'offset')
         break
       default:
@@ -229,7 +229,7 @@ function readTensor(scanner: HeaderScanner, name: string): TensorInfo {
 function readDtype(scanner: HeaderScanner): Dtype {
   const text = scanner.string()
   if (isDtype(text)) return text
-  return scanner.refuse('json', `${clip(text)} is no known dtype`)
+  return scanner.refuse('json', `${clip(text)} is not a known dtype`)
 }
 
 function isDtype(text: string): text is Dtype {

@@ -132,7 +132,7 @@ function checkJson(value: unknown, depth: number): void {
 }
 
 function checkDepth(depth: number): void {
-  if (depth > MAX_JSON_DEPTH) refuse(`nested deeper than ${MAX_JSON_DEPTH} levels, or in a circle`)
+  if (depth > MAX_JSON_DEPTH) refuse(`nested deeper than ${MAX_JSON_DEPTH} levels, or circular`)
 }
 
 function encodeLeaf(value: unknown): Wire {

@@ -94,7 +94,7 @@ export function checkArtifactDescriptor(descriptor: ArtifactDescriptor): void {
     end += length_bytes
   }
   if (end !== bytes_len) throw new ArtifactLengthMismatchError(artifact_id, bytes_len, end)
-  if (!isContentId(root_hash)) refuse(`its root hash ${clip(root_hash)} is no content id`)
+  if (!isContentId(root_hash)) refuse(`its root hash ${clip(root_hash)} is not a content id`)
   if (chunks.length === 0 && root_hash !== NO_CONTENT.root_hash) {
     refuse('its root hash is not that of no bytes')
   }
@@ -117,7 +117,7 @@ export function checkChunkDescriptor(chunk: ChunkDescriptor): void {
   const refuse = (problem: string): never => {
     throw new InvalidDescriptorError(id, problem)
   }
-  if (!isContentId(hash)) refuse(`its hash ${clip(hash)} is no content id`)
+  if (!isContentId(hash)) refuse(`its hash ${clip(hash)} is not a content id`)
   // Otherwise a peer could put its bytes into the file of another chunk.
   if (id !== hash) refuse(`its id differs from its hash ${hash}`)
   if (!Number.isSafeInteger(length_bytes) || length_bytes < 1 || length_bytes > MAX_CHUNK_BYTES) {

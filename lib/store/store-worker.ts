@@ -53,7 +53,7 @@ interface Running {
 }
 
 const port = parentPort
-if (port === null) throw new Error('store-worker.js is to be started as a worker thread')
+if (port === null) throw new Error('store-worker.js must be started as a worker thread')
 const running = new Map<number, Running>()
 const post = (reply: StoreThreadReply, transfer: readonly ArrayBuffer[] = []) =>
   port.postMessage(reply, [...transfer])

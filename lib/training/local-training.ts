@@ -118,7 +118,7 @@ function refuseOtherExperiment(experiment: Experiment, head: HeadDescriptor): vo
     const message =
       `the store's canonical head ${head.head_id} is of ${field} ${JSON.stringify(head[field])}, not ` +
       `${JSON.stringify(experiment[field])}; use another output folder, or remove this one`
-    throw new ConfigError('Cannot go on with this store', [{ path: field, message }])
+    throw new ConfigError('Cannot continue with this store', [{ path: field, message }])
   }
 }
 

@@ -79,7 +79,7 @@ std::array<PyMethodDef, 7> methods = {{
     {"should_stop", should_stop, METH_NOARGS,
      "should_stop(): whether the running call was asked to stop."},
     {"progress", progress, METH_VARARGS,
-     "progress(step, total, metrics): tell whoever listens to the running call."},
+     "progress(step, total, metrics): report to the running call's listener."},
     {"count_models", count_models, METH_O, "count_models(number): how many models there are."},
     {"hold_signal", hold, METH_O, "hold_signal(number): remember the handler that is there."},
     {"share_signal", share, METH_O, "share_signal(number): call the remembered handler too."},

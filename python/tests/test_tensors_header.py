@@ -276,7 +276,7 @@ def test_a_tensor_is_an_object(value: str) -> None:
 @pytest.mark.parametrize("dtype", ["F128", "f32", "float32", "", " U8", "F8_E4M3FN", "U8\\u0000"])
 def test_an_unknown_dtype_is_quoted(dtype: str) -> None:
     quoted = repr(json.loads(f'"{dtype}"'))
-    assert fault_of(with_field("dtype", f'"{dtype}"'), f"{quoted} is no known dtype") == "json"
+    assert fault_of(with_field("dtype", f'"{dtype}"'), f"{quoted} is not a known dtype") == "json"
 
 
 NO_INTEGERS = ["-1", "-0", "1.0", "1e0", "true", "false", "null", '"1"', "[1]", "01", "2e0", "NaN"]

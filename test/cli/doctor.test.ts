@@ -74,7 +74,7 @@ describe('torchbed doctor', function () {
       if (old === null) return this.skip()
       const failure = check(await doctor(['--python', old], only()), 'python')
       assert.equal(failure.code, 'ERR_PYTHON_TOO_OLD')
-      assert.match(failure.detail!, /is Python 3\.10\.\d+, and torchbed needs 3\.11/)
+      assert.match(failure.detail!, /is Python 3\.10\.\d+, but torchbed needs 3\.11/)
       await saysAsThrown(failure, findPython({ executable: old }))
     })
 

@@ -183,14 +183,14 @@ describe('torchbed train on a first project', () => {
     await writeFile(join(folder, 'prepare.py'), 'print("done")\n')
     const end = await torchbed(['train'], { cwd: folder })
     assert.equal(end.code, 1)
-    assert.match(end.stderr, /^done\nERR_DATASET_PREPARE: .*no \*\.safetensors file is in .*train"/)
+    assert.match(end.stderr, /^done\nERR_DATASET_PREPARE: .*no \*\.safetensors file in .*train"/)
   })
 
   it('names the remedy when there are no shards and no prepare script', async () => {
     await changeConfig((config) => delete config.dataset.prepare)
     const end = await torchbed(['train'], { cwd: folder })
     assert.equal(end.code, 2)
-    assert.match(end.stderr, /dataset\.root: no \*\.safetensors file .*"dataset\.prepare"/)
+    assert.match(end.stderr, /dataset\.root: there is no \*\.safetensors file .*"dataset\.prepare"/)
   })
 
   it('ends with 130 while the prepare script runs, and takes the script along', async () => {

@@ -326,8 +326,8 @@ describe('torchbed inspect', () => {
       const report = await inspectedStore(1)
       const messages = report.problems.map(({ message }) => message).join('\n')
       assert.match(messages, /parent head not found: "nobody"/)
-      assert.match(messages, /heads\/a\.json.*among its own ancestors/)
-      assert.match(messages, /heads\/b\.json.*among its own ancestors/)
+      assert.match(messages, /heads\/a\.json.*one of its own ancestors/)
+      assert.match(messages, /heads\/b\.json.*one of its own ancestors/)
       assert.match(messages, /head "thief" references artifact .* belongs to head "window-1"/)
       assert.equal(report.problems.length, 4)
       assert.equal(report.heads.length, 8)
@@ -539,7 +539,7 @@ describe('torchbed inspect', () => {
     it('on an empty folder', async () => {
       const empty = join(folder, 'empty')
       await mkdir(empty)
-      await refused(empty, /no artifact store.*name the root of a store/s)
+      await refused(empty, /not an artifact store.*name the root of a store/s)
     })
 
     it('on the folder that holds the store, and says where it is', () =>

@@ -52,7 +52,7 @@ describe('the key of a peer', () => {
     await writeFile(damaged, 'no key')
     await assert.rejects(loadOrCreateIdentity(damaged), (error: P2pError) => {
       assert.equal(error.code, 'ERR_P2P_IDENTITY')
-      assert.match(error.message, /damaged" is no Ed25519 key of a peer; restore the file/)
+      assert.match(error.message, /damaged" is not a peer's Ed25519 key; restore the file/)
       return true
     })
     await mkdir(join(folder, 'is-folder'))

@@ -167,7 +167,7 @@ posixDescribe('torchbed build', () => {
     const addon = join(folder, 'out', 'build', 'Release', 'torchbed.node')
     await standIn(`mkdir -p ${join(addon, '..')} && cp ${crash}.node ${addon}`)
     const end = await build(['make', 'c++', 'sh', 'mkdir', 'cp'])
-    assert.match(end.stderr, /^ERR_BUILD_FAILED: What was compiled does not load: [^]*SIGKILL/)
+    assert.match(end.stderr, /^ERR_BUILD_FAILED: The compiled addon does not load: [^]*SIGKILL/)
   })
 
   it('says what keeps Node.js from using what was compiled', async () => {

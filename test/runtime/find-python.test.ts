@@ -259,7 +259,7 @@ describe('finding Python', function () {
         title: 'refuses an interpreter that is not CPython',
         statements: "sys.implementation.name = 'pypy'",
         error: PythonNotFoundError,
-        message: /is pypy, and only CPython can be embedded/,
+        message: /is pypy, but only CPython can be embedded/,
       },
       {
         title: 'refuses a Python for processors with another pointer size',

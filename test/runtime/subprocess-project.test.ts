@@ -105,7 +105,7 @@ describe('a TorchProject in a process of its own', () => {
     await using runtime = await EmbeddedRuntime.start()
     const error = await failure(open({ runtime, isolation: 'process' }))
     assert.ok(error instanceof ConfigError)
-    assert.match(error.message, /isolation: a runtime that is shared decides this itself/)
+    assert.match(error.message, /isolation: `isolation` cannot be combined with `runtime`/)
   })
   ;(withTorch ? it : it.skip)(
     'trains with torch and the worker processes of a DataLoader',

@@ -209,7 +209,7 @@ describe('a safetensors header is refused', () => {
 
   it('when a name is there twice', () => {
     const entry = JSON.stringify(tensor('U8', [0], 0, 0))
-    refuses('duplicate_name', `{"a":${entry},"\\u0061":${entry}}`, 0, /there twice in "a"/)
+    refuses('duplicate_name', `{"a":${entry},"\\u0061":${entry}}`, 0, /appears twice in "a"/)
     refuses('duplicate_name', '{"__metadata__":{"a":"","a":""}}')
     refuses('duplicate_name', '{"__metadata__":{},"__metadata__":{}}')
     for (const field of ['dtype":"U8"', 'shape":[0]', 'data_offsets":[0,0]']) {
@@ -239,7 +239,7 @@ describe('a safetensors header is refused', () => {
       'json',
       { 'layer.0': tensor('f32', [1], 0, 4) },
       4,
-      /"f32" is no known dtype in "layer\.0"/,
+      /"f32" is not a known dtype in "layer\.0"/,
     )
     refuses('json', { a: tensor('toString', [1], 0, 4) }, 4)
   })

@@ -224,7 +224,7 @@ describe('writing JSON', () => {
     circle.push(circle)
     assert.throws(
       () => json.toJson(circle as unknown as JsonValue),
-      /nested deeper than 127 levels, or in a circle/,
+      /nested deeper than 127 levels, or circular/,
     )
     assert.throws(() => json.toJson(2n ** 64n), /18446744073709551616 is outside/)
     assert.throws(() => json.toJson({ a: '\ud800' }), /lone surrogate/)
@@ -284,7 +284,7 @@ describe('jsonFrom', () => {
   it('refuses functions and circles', () => {
     const circle: Record<string, unknown> = {}
     circle.self = circle
-    assert.throws(() => jsonFrom(circle), /in a circle/)
+    assert.throws(() => jsonFrom(circle), /or circular/)
     assert.throws(() => jsonFrom({ f: () => 1 }), /got a function/)
   })
 })

@@ -64,7 +64,7 @@ async function checkWritable(folder: string): Promise<void> {
     await access(folder, constants.W_OK)
   } catch (cause) {
     throw new BuildError(`Cannot write to ${folder}: ${(cause as Error).message}`, {
-      otherwise: 'Name a folder of your own with --out',
+      otherwise: 'Name another folder with --out',
       cause,
     })
   }
@@ -79,8 +79,8 @@ async function checkLoads(addon: string): Promise<void> {
     })
   } catch (cause) {
     const { stderr = '', signal } = cause as { stderr?: string; signal?: string | null }
-    const reason = stderr.trim() || (signal ? `Node.js was ended by ${signal}` : String(cause))
-    throw new BuildError(`What was compiled does not load: ${addon}`, {
+    const reason = stderr.trim() || (signal ? `Node.js was killed by ${signal}` : String(cause))
+    throw new BuildError(`The compiled addon does not load: ${addon}`, {
       otherwise: 'The compiler may be for another processor or C library than this Node.js',
       details: reason.split('\n').slice(0, 10),
       cause,

@@ -22,10 +22,13 @@ export function addBuildCommand(program: Command): void {
     .summary('compile the native addon from its source, for a system without a prebuilt one')
     .description(
       'Compiles the native addon from the source in the package, with the CMake and the C++ compiler of this ' +
-        'machine. Nothing is downloaded. What is missing is named together with the command that installs it. ' +
-        'The compiled addon is used instead of the prebuilt one from then on.',
+        'machine. Nothing is downloaded. If a tool is missing, the command that installs it is printed. From ' +
+        'then on the compiled addon is used instead of the prebuilt one.',
     )
-    .option('--out <folder>', 'build there instead of in the package, as where that is read-only')
+    .option(
+      '--out <folder>',
+      'build there instead of in the package, for example if that is read-only',
+    )
     .option('--python-include <folder>', 'folder with the Python.h of any CPython >= 3.11')
     .addOption(
       new Option('--verbose', 'show what CMake and the compiler say').conflicts(['json', 'quiet']),
@@ -33,7 +36,7 @@ export function addBuildCommand(program: Command): void {
   addCommonOptions(
     command,
     'print one JSON document on stdout: addon, bridge, tools, seconds',
-    'print nothing but errors',
+    'print only errors',
   )
     .addHelpText(
       'after',

@@ -115,7 +115,7 @@ async function run(
   const fault = await logFault
   if (fault !== null) {
     throw new BuildError(`Cannot write to ${path}: ${fault.message}`, {
-      otherwise: 'Delete it, or name a folder of your own with --out',
+      otherwise: 'Delete it, or name another folder with --out',
       cause: fault,
     })
   }

@@ -15,12 +15,12 @@ interface DoctorOptions extends CommonOptions {
 export function addDoctorCommand(program: Command): void {
   const command = program
     .command('doctor')
-    .summary('check Node.js, the addon, Python and torch, and say what repairs them')
+    .summary('check Node.js, the addon, Python and torch, and how to repair them')
     .description(
-      'Looks at everything that torchbed needs on this machine, runs Python and torch once in a process of ' +
-        'their own, and names the cause of each failure and the command that repairs it. Changes nothing.',
+      'Checks everything that torchbed needs on this machine, runs Python and torch once in a separate ' +
+        'process, and reports the cause of each failure and the command that repairs it. Changes nothing.',
     )
-    .option('--python <path>', 'the Python to look at, instead of the one that torchbed chooses')
+    .option('--python <path>', 'the Python to check instead of the one that torchbed would choose')
     .option('--timeout <seconds>', 'how long Python and torch may take to start', seconds)
   addCommonOptions(command, 'print one JSON document on stdout', 'print only what is wrong')
     .addHelpText(

@@ -22,12 +22,12 @@ export function addInitCommand(program: Command): void {
       'Writes a project that trains at once: a small PyTorch workload to build on, a script that makes its ' +
         `data, and ${CONFIG_NAME}. Nothing is downloaded, and no Python is run.`,
     )
-    .argument('[folder]', 'where to; made if need be', '.')
+    .argument('[folder]', 'where to write it; created if missing', '.')
     .option('--force', 'overwrite the files of an earlier init')
   addCommonOptions(
     command,
     'print one JSON document on stdout: folder, files, next',
-    'print nothing but errors',
+    'print only errors',
   )
     .addHelpText(
       'after',

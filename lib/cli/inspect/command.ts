@@ -23,15 +23,15 @@ export function addInspectCommand(program: Command): void {
     .command('inspect')
     .summary('show and verify an artifact store, a manifest or a safetensors file')
     .description(
-      'Shows what is in an artifact store (a folder), a manifest (a .json file of a store) or a\n' +
-        'safetensors file (any other file), and verifies every hash. Only reads.',
+      'Shows what is in an artifact store (a folder), a manifest (a .json file of a store) or a ' +
+        'safetensors file (any other file), and verifies every hash. Changes nothing.',
     )
     .argument('<path>', 'a store such as out/store, a manifest, or a safetensors file')
-    .option('--no-verify', 'look at sizes only, do not read everything to check hashes')
+    .option('--no-verify', 'check sizes only, without reading everything to verify hashes')
   addCommonOptions(
     command,
     'print one JSON document on stdout',
-    'print only what is damaged or missing, nothing else',
+    'print only what is damaged or missing',
   )
     .addHelpText(
       'after',
@@ -81,8 +81,8 @@ async function inspect(path: string, verify: boolean, progress: Progress): Promi
     return refuse(
       (await isStore(inside))
         ? `it holds a store; inspect ${JSON.stringify(inside)}`
-        : 'the folder is no artifact store: it has neither heads nor artifacts/manifests; ' +
-            'name the root of a store, which torchbed train keeps in <out>/store',
+        : 'the folder is not an artifact store: it has neither heads nor artifacts/manifests; ' +
+            'name the root of a store (torchbed train keeps it in <out>/store)',
     )
   }
   if (!found.isFile()) return refuse('it is neither a folder nor a regular file')

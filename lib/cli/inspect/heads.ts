@@ -28,7 +28,7 @@ export function checkHeads(
   const { ordered, circular } = rootFirst(heads)
   for (const { head_id } of circular) {
     const path = context.store.headPath(head_id)
-    problems.push(problemOf(new InvalidRecordError(path, 'the head is among its own ancestors')))
+    problems.push(problemOf(new InvalidRecordError(path, 'the head is one of its own ancestors')))
   }
   const all = [...ordered, ...circular]
   for (const head of all) {

@@ -27,8 +27,8 @@ export function addTrainCommand(program: Command): void {
     .description(
       'Trains the workload that the config names with local peers over one artifact store, ' +
         "and Python in this process. After each window the peers' models are merged, evaluated and " +
-        'promoted; the output folder keeps the latest. Ctrl-C stops within two seconds. The same ' +
-        'command again goes on from the last promoted head.',
+        'promoted; the output folder keeps the latest. Ctrl-C stops within two seconds. Run the ' +
+        'same command again to resume from the last promoted head.',
     )
     .argument(
       '[config.json]',
@@ -39,8 +39,8 @@ export function addTrainCommand(program: Command): void {
     .option('--python <path>', "Python to use instead of the config's")
   addCommonOptions(
     command,
-    'print one JSON event a line on stdout',
-    'print the path of the model and errors, nothing else; with --json the last event alone',
+    'print one JSON event per line on stdout',
+    'print only the path of the model and errors; with --json only the last event',
   )
     .addHelpText(
       'after',

@@ -37,7 +37,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<boolean> 
   if (await hasShards(root)) return false
   if (script === null) {
     const message =
-      `no *.safetensors file is in ${JSON.stringify(root)}; put shards there, or name the prepare script ` +
+      `there is no *.safetensors file in ${JSON.stringify(root)}; put shards there, or name the prepare script ` +
       'that makes them as "dataset.prepare" ("torchbed init" writes an example)'
     throw new ConfigError('Cannot load the dataset', [{ path: 'dataset.root', message }])
   }
@@ -47,7 +47,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<boolean> 
   await run(executable, script, options)
   if (await hasShards(root)) return true
   throw new DatasetPrepareError(
-    `${JSON.stringify(script)} ended well, and yet no *.safetensors file is in ${JSON.stringify(root)}; ` +
+    `${JSON.stringify(script)} succeeded, but there is no *.safetensors file in ${JSON.stringify(root)}; ` +
       'correct "dataset.root", or where the script ("dataset.prepare") writes to',
   )
 }

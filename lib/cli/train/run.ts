@@ -65,7 +65,7 @@ export async function runTraining(
   const { root, dataset_id, microshards_per_batch } = config.dataset
   const dataset = await localDataset({ root, dataset_id, microshards_per_batch, signal })
 
-  reporter.status(`starts Python and imports ${workload_factory}`)
+  reporter.status(`Starting Python, importing ${workload_factory}`)
   await using runtime = await EmbeddedRuntime.start({ python, env, exitGraceMs: EXIT_GRACE_MS })
   for (const stream of ['stdout', 'stderr'] as const) {
     runtime.on(stream, (line) => reporter.output(line))
@@ -212,7 +212,7 @@ async function prepare(
     ...options,
     root,
     script,
-    onStart: () => reporter.status(`makes the dataset with ${script ?? ''}`),
+    onStart: () => reporter.status(`Making the dataset with ${script ?? ''}`),
     onLine: (line) => reporter.output(line),
   })
   if (!wasRun || script === null) return

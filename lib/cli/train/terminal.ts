@@ -60,7 +60,7 @@ export class TerminalReporter implements TrainReporter {
           event.artifact === null
             ? `Stopped by ${event.signal} before the first head was complete; nothing is kept`
             : `Stopped by ${event.signal}; kept the head of window ${event.window}: ${event.artifact}. ` +
-                'Run the same command again to go on from there',
+                'Run the same command again to resume',
         )
         break
       case 'error':
@@ -95,7 +95,7 @@ export class TerminalReporter implements TrainReporter {
       `${printable(event.workload)} on ${printable(event.device)}, Python ${event.python} ` +
         `(${event.executable})`,
     )
-    if (event.resumedFrom !== null) this.#line(`goes on from ${printable(event.resumedFrom)}`)
+    if (event.resumedFrom !== null) this.#line(`Resuming from ${printable(event.resumedFrom)}`)
     this.#began = this.#windowBegan = performance.now()
     this.#status.show((columns) => this.#progress(columns))
     if (!this.#status.isShown) return

@@ -86,7 +86,7 @@ export function loadBridge(libpython: string, ...listeners: Parameters<Bridge['l
   const running = loader.loaded()
   if (running !== null && running !== libpython) {
     throw new RuntimeConflictError(
-      `Cannot load ${libpython}: this process already runs ${running}, and a process has one Python`,
+      `Cannot load ${libpython}: this process already runs ${running}, and a process can run only one`,
     )
   }
   try {

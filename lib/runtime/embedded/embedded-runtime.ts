@@ -107,7 +107,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     if (executable !== '' && executable !== python.executable) {
       throw new RuntimeConflictError(
         `Cannot start ${python.executable}: this process already runs ${executable}, and a ` +
-          'process has one Python. Use the same executable, or a child process',
+          'process can run only one. Use the same executable, or a child process',
       )
     }
     stopAtExit(bridge, graceMs)

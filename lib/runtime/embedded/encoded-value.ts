@@ -289,7 +289,7 @@ class Encoder {
   #lent(lent: LentBuffer): void {
     lent.checkFree()
     if (this.objects.includes(lent)) {
-      throw new RefusedValue('this LentBuffer is in the parameters twice')
+      throw new RefusedValue('this LentBuffer appears twice in the parameters')
     }
     this.#put(OP.object, this.objects.push(lent) - 1)
   }
@@ -345,7 +345,7 @@ function kindOf(view: ArrayBufferView): string {
 
 function viewOf(buffer: ArrayBufferLike, view?: ArrayBufferView): Uint8Array {
   if (isDetached(buffer)) {
-    throw new RefusedValue('this buffer was transferred away and holds no bytes any more')
+    throw new RefusedValue('this buffer was transferred away and no longer holds bytes')
   }
   return new Uint8Array(buffer, view?.byteOffset ?? 0, view?.byteLength ?? buffer.byteLength)
 }

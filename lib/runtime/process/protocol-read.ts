@@ -76,7 +76,7 @@ class Reader {
     for (let first = true; !this.#ends('}', first); first = false) {
       if (this.#next() !== '"') throw this.#unexpected('a key')
       const key = this.#string()
-      if (Object.hasOwn(object, key)) throw new SyntaxError(`the key ${quoted(key)} comes twice`)
+      if (Object.hasOwn(object, key)) throw new SyntaxError(`the key ${quoted(key)} appears twice`)
       if (this.#next() !== ':') throw this.#unexpected('":"')
       this.#at++
       const value = this.#value()

@@ -47,7 +47,7 @@ export function readResponse(frame: Uint8Array, id: number, method: string): Res
     throw new ProtocolError(`decode python rpc response ${method}: ${reason}`, { cause })
   }
   if (!isObject(response)) {
-    throw new ProtocolError(`decode python rpc response ${method}: it is no object`)
+    throw new ProtocolError(`decode python rpc response ${method}: it is not an object`)
   }
   if (response.id !== BigInt(id)) {
     throw new ProtocolError(

@@ -228,7 +228,7 @@ async function* candidates({
   }
   for (const name of names) {
     for await (const path of programsOnPath(name, env, cwd)) {
-      yield { path, because: `it is the first on PATH that fits, as "${name}"` }
+      yield { path, because: `it is the first suitable one on PATH, as "${name}"` }
     }
   }
 }

@@ -53,7 +53,7 @@ export function noExecutable(
   inside: string | null,
 ): PythonNotFoundError {
   return new PythonNotFoundError(
-    `Cannot find the Python "${name}" that ${source} names: ${path} is no executable file`,
+    `Cannot find the Python "${name}" that ${source} names: ${path} is not an executable file`,
     {
       otherwise:
         inside === null
@@ -73,7 +73,7 @@ export function doesNotRun(path: string, reason: string, cause: unknown): Python
 
 export function notCpython(path: string, implementation: string): PythonNotFoundError {
   return new PythonNotFoundError(
-    `"${path}" is ${implementation}, and only CPython can be embedded`,
+    `"${path}" is ${implementation}, but only CPython can be embedded`,
     {
       remedy: installPython(),
       otherwise: 'Or name a CPython interpreter with TORCHBED_PYTHON or the option "executable"',
@@ -84,7 +84,7 @@ export function notCpython(path: string, implementation: string): PythonNotFound
 export function tooOld(path: string, facts: ProbeFacts): PythonTooOldError {
   const { version, prefix, basePrefix } = facts
   return new PythonTooOldError(
-    `"${path}" is Python ${version}, and torchbed needs 3.${OLDEST_PYTHON_MINOR} or newer`,
+    `"${path}" is Python ${version}, but torchbed needs 3.${OLDEST_PYTHON_MINOR} or newer`,
     {
       remedy:
         prefix === basePrefix ? installBeside(basePrefix) : remakeEnvironment(prefix, 'python3.12'),

@@ -142,7 +142,7 @@ function explainFailure(error: ExecFileException, timeoutMs: number): string {
   if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return 'printed too much'
   if (error.killed === true) return `did not answer within ${timeoutMs / 1000} s`
   if (typeof error.code === 'number') return `ended with exit code ${error.code}`
-  if (error.signal) return `was ended by ${error.signal}`
+  if (error.signal) return `was killed by ${error.signal}`
   return `cannot be run (${error.code ?? error.message})`
 }
 

@@ -157,7 +157,7 @@ def _read_header(scanner: HeaderScanner) -> tuple[dict[str, str] | None, list[Te
     names: set[str] = set()
     for name in scanner.object():
         if name in names:
-            scanner.refuse("duplicate_name", "the name is there twice")
+            scanner.refuse("duplicate_name", "the name appears twice")
         names.add(name)
         if name == METADATA:
             metadata = _read_metadata(scanner)
@@ -173,7 +173,7 @@ def _read_metadata(scanner: HeaderScanner) -> dict[str, str] | None:
     metadata: dict[str, str] = {}
     for name in scanner.object():
         if name in metadata:
-            scanner.refuse("duplicate_name", "the name is there twice")
+            scanner.refuse("duplicate_name", "the name appears twice")
         metadata[name] = scanner.string()
     return metadata
 
@@ -186,17 +186,17 @@ def _read_tensor(scanner: HeaderScanner, name: str) -> TensorInfo:
     for field in scanner.object():
         if field == "dtype":
             if dtype is not None:
-                scanner.refuse("duplicate_name", "the dtype is there twice")
+                scanner.refuse("duplicate_name", "the dtype appears twice")
             dtype = scanner.string()
             if dtype not in DTYPE_BITS:
-                scanner.refuse("json", f"{clip(dtype)} is no known dtype")
+                scanner.refuse("json", f"{clip(dtype)} is not a known dtype")
         elif field == "shape":
             if shape is not None:
-                scanner.refuse("duplicate_name", "the shape is there twice")
+                scanner.refuse("duplicate_name", "the shape appears twice")
             shape = scanner.integers("dimension")
         elif field == "data_offsets":
             if places is not None:
-                scanner.refuse("duplicate_name", "the offsets are there twice")
+                scanner.refuse("duplicate_name", "the offsets appear twice")
             places = scanner.integers("offset")
         else:
             scanner.skip()

@@ -49,7 +49,7 @@ def _check_parts(value: object, place: tuple[str | int, ...]) -> None:
             _path(place),
         )
     if len(place) >= MAX_DEPTH:
-        raise NotJsonError(f"nested deeper than {MAX_DEPTH} levels, or in a circle", _path(place))
+        raise NotJsonError(f"nested deeper than {MAX_DEPTH} levels, or circular", _path(place))
     for key, item in _items(value, place):
         _check(item, (*place, key))
 
