@@ -29,7 +29,7 @@ async function main(options) {
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`)
   if (options.readme) {
     await writeReadme(result)
-    note('README.md has the table.')
+    note('docs/internals/install-matrix.md has the table.')
   }
   const failures = failuresOf(result)
   for (const { name, repeat } of failures) console.log(`failed: ${name}; again: ${repeat}`)

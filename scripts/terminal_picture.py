@@ -1,8 +1,8 @@
 """Runs a program on a terminal of its own, and draws what it showed there as an animated SVG.
 
     .venv/bin/python scripts/terminal_picture.py --out docs/images/train.svg \
-        --prompt 'npx torchbed train examples/digits/config.json' \
-        -- node dist/lib/cli/main.js train examples/digits/config.json --out out/picture
+        --prompt 'npx torchbed train examples/digits/config.json --out out/digits' \
+        -- node dist/lib/cli/main.js train examples/digits/config.json --out out/digits
 
 Each row that stays the same is one text, shown for as long as it was there. A reader who asks for
 less motion sees the last state. The run is a real one, sped up to fit into --seconds. Needs ptys.
@@ -25,6 +25,7 @@ from xml.sax.saxutils import escape
 ROWS = 40
 WIDTH, HEIGHT = 7.8, 18  # of a character, in pixels
 MARGIN = 14
+ROOT = f"{Path(__file__).resolve().parent.parent}/"  # left out of what is shown
 HOLD_SECONDS = 5.0  # for which the last state stays before the picture begins again
 FRAME_SECONDS = 0.2
 COLOURS = {30: "#8b949e", 31: "#ff7b72", 32: "#7ee787", 33: "#d29922", 34: "#79c0ff"} | {
@@ -123,7 +124,7 @@ def record(command: list[str], columns: int) -> list[tuple[float, list[Row]]]:
         except OSError:  # how Linux says that the program has gone
             break
         text = pending.decode(errors="ignore")
-        screen.write(text)
+        screen.write(text.replace(ROOT, ""))
         pending = b""
         if not frames:
             began = time.monotonic()
@@ -177,7 +178,7 @@ def text_of(row: Row, y: int) -> str:
         attribute = f' style="{style}"' if style else ""
         spans.append(f'<tspan x="{MARGIN + at * WIDTH:.1f}"{attribute}>{words}</tspan>')
         at = end
-    return f'<text y="{y}">{"".join(spans)}</text>'
+    return f'<text y="{y}" xml:space="preserve">{"".join(spans)}</text>'
 
 
 def picture(

@@ -16,7 +16,7 @@ export const HELP = `npm run matrix [-- options]
                         of which those that this machine lacks are left out
   --only CELL,...       these cells alone, such as 'node22/venv-3.12'; * stands for anything
   --json FILE           write the results there, too
-  --readme              put the table into README.md; for the whole matrix only
+  --readme              put the table into docs/internals/install-matrix.md; for the whole matrix only
   --help                show this
 
   TORCHBED_PIP_ARGS           further options for pip, such as an index with CPU wheels of torch

@@ -1,20 +1,20 @@
-/** The table of the matrix in README.md, between two marks. */
+/** The table of the matrix in docs/internals/install-matrix.md, between two marks. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from '../support/failure.mjs'
 import { ROOT } from '../support/paths.mjs'
 import { markdownTable } from './table.mjs'
 
-const README = join(ROOT, 'README.md')
+const PAGE = join(ROOT, 'docs', 'internals', 'install-matrix.md')
 const START = '<!-- matrix:start -->'
 const END = '<!-- matrix:end -->'
 
-/** @throws Failure when README.md lacks the marks */
+/** @throws Failure when the page lacks the marks */
 export async function writeReadme(result) {
-  const text = withTable(await readFile(README, 'utf8'), markdownTable(result))
+  const text = withTable(await readFile(PAGE, 'utf8'), markdownTable(result))
   const { format, resolveConfig } = await import('prettier')
-  const options = { ...(await resolveConfig(README)), parser: 'markdown' }
-  await writeFile(README, await format(text, options))
+  const options = { ...(await resolveConfig(PAGE)), parser: 'markdown' }
+  await writeFile(PAGE, await format(text, options))
 }
 
 /** `document` with `table` between the marks, in place of what is there. */
@@ -23,7 +23,7 @@ export function withTable(document, table) {
   const end = document.indexOf(END)
   if (start === -1 || end < start) {
     throw new Failure(
-      `README.md has no place for the table`,
+      'docs/internals/install-matrix.md has no place for the table',
       `put the lines ${START} and ${END} where it belongs`,
     )
   }

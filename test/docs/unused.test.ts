@@ -1,4 +1,4 @@
-/** Nothing is there that nobody needs: no export, no file, no package; and README.md says what each package is for. */
+/** Nothing is there that nobody needs: no export, no file, no package; and CONTRIBUTING.md says what each package is for. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -95,7 +95,7 @@ describe('the packages', () => {
       .filter(({ path }) => /^(scripts|lib\/cli\/build|test\/package)\//.test(path))
       .map(({ text }) => text)
     const text = [
-      read('CONTRIBUTING.md'),
+      read('CONTRIBUTING.md').split('\n## Dependencies')[0],
       ...configs,
       ...scripts,
       ...Object.values(manifest.scripts),
@@ -132,9 +132,11 @@ describe('the packages', () => {
     )
   })
 
-  it('are those of README.md, each with its reason', () => {
+  it('are those of CONTRIBUTING.md, each with its reason', () => {
     const rows = [
-      ...read('README.md').matchAll(/^\| `([^`]+)` +\| (dependency|development) +\| (.+?) +\|$/gm),
+      ...read('CONTRIBUTING.md').matchAll(
+        /^\| `([^`]+)` +\| (dependency|development) +\| (.+?) +\|$/gm,
+      ),
     ]
     const kinds = rows.map(([, name, kind]) => `${name!} ${kind!}`)
     const expected = [

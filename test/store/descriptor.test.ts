@@ -257,7 +257,10 @@ describe('a descriptor from a peer', () => {
     const honest = await serveHead()
     for (const hash of ['', '../../etc/passwd', ABC.toUpperCase(), ABC.slice(0, -1), `${ABC}0`]) {
       const chunk = { ...honest.chunks[0]!, chunk_id: hash, chunk_hash: hash }
-      assert.throws(() => checkChunkDescriptor(chunk), { code: INVALID, message: /not a content id/ })
+      assert.throws(() => checkChunkDescriptor(chunk), {
+        code: INVALID,
+        message: /not a content id/,
+      })
       refuses(forged(honest, { root_hash: hash }), INVALID, /root hash/)
     }
   })
