@@ -12,9 +12,9 @@ import { className, RefusedValue } from './conversion-error.js'
  * whole contract.
  *
  * @example
- * const weights = LentBuffer.transfer(buffer) // the caller's `buffer` is detached
- * await session.call('load', { weights })
- * const back = weights.take()
+ * const shard = LentBuffer.transfer(buffer) // the caller's `buffer` is detached
+ * await project.trainWindow({ model, batches: [{ kind: 'memory_microshard_group', shards: [shard], … }] })
+ * const back = shard.take()
  */
 export class LentBuffer {
   /** Whether Python may write to it. */
