@@ -67,9 +67,14 @@ export class CborSink {
   #buffer = Buffer.allocUnsafeSlow(256)
   #length = 0
 
-  /** The bytes written so far, as a copy of their own. */
+  /** The bytes written so far. Nothing may be written afterwards. */
   take(): Uint8Array {
-    return new Uint8Array(this.#buffer.subarray(0, this.#length))
+    const { buffer, length: room } = this.#buffer
+    const isNearlyFull = room - this.#length < this.#length / 4
+    // A copy gives the rest of the room back; megabytes that nearly fill it are not worth one.
+    return isNearlyFull
+      ? new Uint8Array(buffer, 0, this.#length)
+      : new Uint8Array(this.#buffer.subarray(0, this.#length))
   }
 
   byte(value: number): void {
@@ -135,37 +140,42 @@ export class CborSink {
     this.#length = this.#buffer.writeDoubleBE(value, this.#length)
   }
 
-  /** Floats of 32 bits, given by their bits: as a half where `half` gives one, else as a single. */
-  singles(all: Uint32Array, half: (bits: number) => number | undefined): void {
-    this.#grow(all.length * 5)
+  /** A float of 32 bits, given by its bits. */
+  single(bits: number): void {
+    this.#grow(5)
     const buffer = this.#buffer
-    let at = this.#length
-    for (const bits of all) {
-      const short = half(bits)
-      if (short === undefined) {
-        buffer[at++] = 0xfa
-        buffer[at++] = bits >>> 24
-        buffer[at++] = bits >>> 16
-        buffer[at++] = bits >>> 8
-        buffer[at++] = bits
-      } else {
-        buffer[at++] = 0xf9
-        buffer[at++] = short >>> 8
-        buffer[at++] = short
-      }
-    }
-    this.#length = at
+    const at = this.#length
+    buffer[at] = 0xfa
+    buffer[at + 1] = bits >>> 24
+    buffer[at + 2] = bits >>> 16
+    buffer[at + 3] = bits >>> 8
+    buffer[at + 4] = bits
+    this.#length = at + 5
+  }
+
+  /** A float of 16 bits, given by its bits. */
+  half(bits: number): void {
+    this.#grow(3)
+    const buffer = this.#buffer
+    const at = this.#length
+    buffer[at] = 0xf9
+    buffer[at + 1] = bits >>> 8
+    buffer[at + 2] = bits
+    this.#length = at + 3
   }
 
   /** Makes room for `count` more bytes. It may replace the buffer. */
   #grow(count: number): void {
     const needed = this.#length + count
     if (needed <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed + ROOM_AFTER, this.#buffer.length * 2))
     this.#buffer.copy(larger, 0, 0, this.#length)
     this.#buffer = larger
   }
 }
+
+/** Room that is made beyond what is needed, so that the last fields of a large message do not double it. */
+const ROOM_AFTER = 1024
 
 /** The bits of 32-bit floats, over the same memory. */
 export function bitsOf(values: Float32Array): Uint32Array {

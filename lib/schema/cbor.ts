@@ -19,7 +19,13 @@ const SHORTEST: FloatStyle = {
     if (Object.is(single[0], value)) this.singles(sink, single)
     else sink.double(value)
   },
-  singles: (sink, values) => sink.singles(bitsOf(values), halfBits),
+  singles(sink, values) {
+    for (const bits of bitsOf(values)) {
+      const half = halfBits(bits)
+      if (half === undefined) sink.single(bits)
+      else sink.half(half)
+    }
+  },
 }
 
 /** The bits of a 32-bit float as an IEEE half, or undefined when a half cannot hold it exactly. */

@@ -15,5 +15,7 @@ export function encodeWireCbor(value: Wire): Uint8Array {
 
 const FULL_WIDTH: FloatStyle = {
   double: (sink, value) => sink.double(value),
-  singles: (sink, values) => sink.singles(bitsOf(values), () => undefined),
+  singles(sink, values) {
+    for (const bits of bitsOf(values)) sink.single(bits)
+  },
 }
