@@ -45,3 +45,32 @@ export class PeerProtocolError extends RemotePeerError {
 export class MessageTooLargeError extends P2pError {
   readonly code = 'ERR_P2P_MESSAGE_TOO_LARGE'
 }
+
+/** Which check a peer did not pass. */
+export type AdmissionReason =
+  | 'schema'
+  | 'peer'
+  | 'network'
+  | 'family'
+  | 'release-train'
+  | 'target'
+  | 'not-yet-valid'
+  | 'expired'
+  | 'revoked'
+  | 'issuer'
+  | 'certificate'
+  | 'scope'
+  | 'key'
+  | 'proof'
+  | 'nonce'
+
+/** A peer may not take part: its certificate, or the proof that it holds the key, did not pass a check; `reason` says which. */
+export class AdmissionRefusedError extends RemotePeerError {
+  readonly code = 'ERR_P2P_ADMISSION_REFUSED'
+  readonly reason: AdmissionReason
+
+  constructor(peerId: string, reason: AdmissionReason, message: string) {
+    super(`Peer ${peerId} is not admitted: ${message}`, peerId)
+    this.reason = reason
+  }
+}

@@ -49,22 +49,48 @@ const text = (value: string) => {
   return head(3, BigInt(utf8.length)) + Array.from(utf8, (byte) => hex(byte, 2)).join('')
 }
 
-/** The CBOR of a wire value, in hex. */
+/** The floats of messages between peers (spec network#wire-cbor). */
+const wide = {
+  double: (value: number) => {
+    const view = new DataView(new ArrayBuffer(8))
+    view.setFloat64(0, value)
+    return `fb${hex(view.getBigUint64(0), 16)}`
+  },
+  single: (value: number) => {
+    const view = new DataView(new ArrayBuffer(4))
+    view.setFloat32(0, value)
+    return `fa${hex(view.getUint32(0), 8)}`
+  },
+}
+
+/** The canonical CBOR of a wire value, in hex. */
 export function independentCbor(value: Wire): string {
+  return cborOf(value, { double: float, single: float })
+}
+
+/** The CBOR of a wire value as peers send it, in hex. */
+export function independentWireCbor(value: Wire): string {
+  return cborOf(value, wide)
+}
+
+function cborOf(value: Wire, floats: typeof wide): string {
   if (value === null) return 'f6'
   if (value === true) return 'f5'
   if (value === false) return 'f4'
   if (typeof value === 'bigint') return value < 0n ? head(1, -value - 1n) : head(0, value)
-  if (typeof value === 'number') return float(value)
+  if (typeof value === 'number') return floats.double(value)
   if (typeof value === 'string') return text(value)
   if (value instanceof Map) {
     const fields = [...(value as ReadonlyMap<string, Wire>)]
-    const body = fields.map(([key, item]) => text(key) + independentCbor(item))
+    const body = fields.map(([key, item]) => text(key) + cborOf(item, floats))
     return head(5, BigInt(fields.length)) + body.join('')
+  }
+  if (value instanceof Float32Array) {
+    return head(4, BigInt(value.length)) + Array.from(value, floats.single).join('')
   }
   const items: Wire[] =
     value instanceof Uint8Array ? Array.from(value, BigInt) : Array.from(value as readonly Wire[])
-  return head(4, BigInt(items.length)) + items.map(independentCbor).join('')
+  return head(4, BigInt(items.length)) + items.map((item) => cborOf(item, floats)).join('')
 }
 
 /** Reads one CBOR value back into the wire model; every byte must be used. */
