@@ -239,8 +239,8 @@ export class AbortError extends TorchbedError {
 }
 
 /**
- * The call's `timeoutMs` passed, and the call was cancelled. When it is inside one long call into C it
- * cannot end yet: it is `overdue`, and until it returns other calls fail with {@link RuntimeBusyError}.
+ * The call's `timeoutMs` passed, and the call was cancelled. When it does not end, being inside
+ * C code that asks for no signal or cleaning up, it is `overdue`, and until it returns other calls fail with {@link RuntimeBusyError}.
  */
 export class DeadlineError extends TorchbedError {
   readonly code = 'ERR_DEADLINE'

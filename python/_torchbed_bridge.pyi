@@ -6,6 +6,15 @@ def write(stream: int, text: str) -> None:
 def should_stop() -> bool:
     """Whether the running call was asked to stop. Any thread."""
 
+def interrupt_signal() -> int:
+    """Return the signal whose handler ends the running call."""
+
+def urgency() -> int:
+    """Return 1 when the running call is to end, 2 when the process is, 0 otherwise."""
+
+def set_ending(is_ending: bool) -> None:
+    """Say whether Cancelled is on its way through the running call."""
+
 def progress(step: int, total: int | None, metrics: dict[str, bool | int | float | str]) -> None:
     """Tell whoever listens to the running call. Any thread."""
 

@@ -22,6 +22,6 @@ export function deadlineError(
   timeoutMs: number | undefined,
   options: { readonly overdue: boolean; readonly stateChanged?: boolean | undefined },
 ): DeadlineError {
-  const rest = options.overdue ? ', and Python is still inside one long call' : ''
+  const rest = options.overdue ? ', and Python has not left it yet' : ''
   return new DeadlineError(`${method} did not end within ${timeoutMs} ms${rest}`, options)
 }

@@ -2,6 +2,7 @@
 #include "host.hpp"
 
 #include "../platform/common/claim.hpp"
+#include "../platform/common/interrupts.hpp"
 #include "../platform/common/own_libraries.hpp"
 #include "../platform/common/program_name.hpp"
 #include "place.hpp"
@@ -70,6 +71,7 @@ std::optional<Failure> Host::start(const StartOptions& options) {
 #pragma GCC diagnostic pop
   // 0: no signal handlers. SIGINT belongs to Node.
   Py_InitializeEx(0);
+  remember_python_thread();
   std::optional<Failure> failure = import_package(options);
   // This thread ends without it, and static destructors of what was imported may wait for the GIL.
   if (failure) PyEval_SaveThread();
@@ -96,9 +98,8 @@ std::optional<Failure> Host::import_package(const StartOptions& options) {
   release_ = PyRef::take(PyObject_GetAttrString(host.get(), "release"));
   shut_down_ = PyRef::take(PyObject_GetAttrString(host.get(), "shutdown"));
   cancelled_ = PyRef::take(PyObject_GetAttrString(host.get(), "Cancelled"));
-  interrupt_ = PyRef::take(PyObject_GetAttrString(host.get(), "interrupt"));
   const PyRef started = PyRef::take(PyObject_CallMethod(host.get(), "start", nullptr));
-  if (!dispatch_ || !release_ || !shut_down_ || !cancelled_ || !interrupt_ || !started) {
+  if (!dispatch_ || !release_ || !shut_down_ || !cancelled_ || !started) {
     return failure_from_error("ERR_PYTHON_START");
   }
   return std::nullopt;
@@ -136,11 +137,6 @@ void Host::release(const std::vector<std::pair<uint32_t, uint32_t>>& models) {
   const PyRef done = PyRef::take(
       pairs ? PyObject_CallFunctionObjArgs(release_.get(), pairs.get(), nullptr) : nullptr);
   PyErr_Clear();
-}
-
-bool Host::interrupt() const {
-  const PyRef done = PyRef::take(PyObject_CallNoArgs(interrupt_.get()));
-  return static_cast<bool>(done);
 }
 
 void Host::collect_garbage() {

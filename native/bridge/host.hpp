@@ -41,11 +41,6 @@ class Host {
   /// Runs Python's atexit functions and flushes. True when no other Python thread is alive.
   bool shut_down();
 
-  /// Lets Python interrupt what runs on this thread, between two of its bytecodes: sets
-  /// torchbed.Cancelled as the current exception, or tells the event loop where that is at work.
-  /// False when an exception is set.
-  bool interrupt() const;
-
  private:
   std::optional<Failure> import_package(const StartOptions& options);
   Failure failure_from_error(const char* code) const;
@@ -54,7 +49,6 @@ class Host {
   PyRef release_;
   PyRef shut_down_;
   PyRef cancelled_;
-  PyRef interrupt_;
 };
 
 }  // namespace torchbed

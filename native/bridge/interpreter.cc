@@ -6,6 +6,7 @@
 
 #include "../platform/common/environment_variables.hpp"
 #include "../platform/common/exit.hpp"
+#include "../platform/common/interrupts.hpp"
 #include "../platform/common/thread.hpp"
 #include "environment.hpp"
 #include "loan.hpp"
@@ -20,7 +21,16 @@ constexpr std::size_t kStackBytes = std::size_t{16} << 20;
 /// How long the interpreter thread stays awake after an urgent call, for the next one.
 constexpr std::chrono::microseconds kWorkSpin{200};
 
-/// How often a cancellation is repeated while the process waits to leave: a workload may swallow one.
+/// How often a cancelled call is interrupted: soon again at first, then less and less often, and seldom while it
+/// cleans up.
+constexpr std::chrono::milliseconds kFirstInterrupts{1};
+constexpr std::chrono::milliseconds kLaterInterrupts{20};
+constexpr std::chrono::milliseconds kEndingInterrupts{250};
+
+/// Stack of the thread that interrupts, which calls two functions.
+constexpr std::size_t kInterrupterStackBytes = std::size_t{512} << 10;
+
+/// How often it is looked whether there is a call to cancel while the process waits to leave.
 constexpr std::chrono::milliseconds kCancelInterval{100};
 
 Failure closed_failure() {
@@ -90,7 +100,7 @@ void Interpreter::cancel(const Environment& owner, uint64_t id) {
   if (running_ != nullptr && is_meant(*running_)) {
     running_->cancel_requested = true;
     lock.unlock();
-    raise_cancelled();
+    interrupt_running();
     return;
   }
   const auto queued = std::find_if(queue_.begin(), queue_.end(),
@@ -145,7 +155,7 @@ void Interpreter::leave(const Environment& environment) {
     last = --environments_ == 0 && !stopping_ &&
            (state_ == State::kStarting || state_ == State::kRunning);
   }
-  if (cancel_running) raise_cancelled();
+  if (cancel_running) interrupt_running();
   if (!last) return;
   // Libraries that Python loads after the handler is registered would have theirs run before it.
   await_idle(kDefaultGrace);
@@ -161,7 +171,7 @@ void Interpreter::await_idle(std::chrono::milliseconds limit) {
     if (running_ != nullptr) {
       running_->cancel_requested = true;
       lock.unlock();
-      raise_cancelled();
+      interrupt_running();
       lock.lock();
     }
     const auto next = std::chrono::steady_clock::now() + kCancelInterval;
@@ -182,7 +192,7 @@ bool Interpreter::shut_down(std::chrono::milliseconds grace) {
       if (running_->is_given_up) break;
       running_->cancel_requested = true;
       lock.unlock();
-      raise_cancelled();
+      interrupt_running();
       lock.lock();
     }
     const auto next = std::chrono::steady_clock::now() + kCancelInterval;
@@ -224,35 +234,36 @@ std::string Interpreter::executable() {
   return executable_;
 }
 
-/// Posts one pending call, which Python runs on its main thread, our thread, between two bytecodes.
-/// Needs no GIL. Without mutex_ held. The queue of pending calls is short, hence one and not one
-/// per request.
-void Interpreter::raise_cancelled() {
+/// Lets a thread interrupt the running call until it has left. Without mutex_ held.
+void Interpreter::interrupt_running() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (std::exchange(pending_call_posted_, true)) return;
+    if (std::exchange(is_interrupting_, true)) return;
   }
-  // Until 3.12 a pending call that another thread posts does not interrupt the evaluation loop: it is
-  // seen when something else does. A thread that waits for the GIL does, after the switch interval.
-  const bool posted =
-      Py_AddPendingCall(&Interpreter::on_pending_call, this) == 0 &&
-      start_detached_thread(kStackBytes, [] { PyGILState_Release(PyGILState_Ensure()); });
-  if (!posted) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    pending_call_posted_ = false;
-  }
+  if (start_detached_thread(kInterrupterStackBytes, [this] { interrupt_until_left(); })) return;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  is_interrupting_ = false;
 }
 
-/// Interpreter thread, GIL held, from Python's evaluation loop.
-int Interpreter::on_pending_call(void* interpreter) {
-  auto* self = static_cast<Interpreter*>(interpreter);
-  {
-    const std::lock_guard<std::mutex> lock(self->mutex_);
-    self->pending_call_posted_ = false;
-    // The job that was to be cancelled may be over, and another one running.
-    if (self->running_ == nullptr || !self->running_->cancel_requested) return 0;
+/// As often as it takes: an interrupt may come just before a wait begins, and the exception that it raises may
+/// be lost in a finalizer or be swallowed. Python's handler decides each time whether to raise one; see
+/// _host/interrupting.py.
+void Interpreter::interrupt_until_left() {
+  auto interval = kFirstInterrupts;
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (running_ != nullptr && running_->cancel_requested) {
+    lock.unlock();
+    // Where the signal is blocked, or the system has none: no wait ends then, but a loop does.
+    PyErr_SetInterruptEx(interrupt_signal());
+    interrupt_wait();
+    lock.lock();
+    const bool was_ending = is_ending_;
+    rest_.wait_for(lock, was_ending ? kEndingInterrupts : interval, [this, was_ending] {
+      return running_ == nullptr || !running_->cancel_requested || (was_ending && !is_ending_);
+    });
+    interval = std::min(interval * 2, kLaterInterrupts);
   }
-  return self->host_.interrupt() ? 0 : -1;
+  is_interrupting_ = false;
 }
 
 // --- called by Python -----------------------------------------------------------------------------
@@ -285,6 +296,18 @@ std::shared_ptr<Environment> Interpreter::output_target() {
 bool Interpreter::should_stop() {
   const std::lock_guard<std::mutex> lock(mutex_);
   return stopping_ || (running_ != nullptr && running_->cancel_requested);
+}
+
+void Interpreter::set_ending(bool is_ending) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  is_ending_ = is_ending;
+  if (!is_ending) rest_.notify_all();
+}
+
+Interpreter::Urgency Interpreter::urgency() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (running_ == nullptr || !running_->cancel_requested) return Urgency::kNone;
+  return stopping_ ? Urgency::kLeaving : Urgency::kCancelled;
 }
 
 // --- the interpreter thread -----------------------------------------------------------------------
@@ -321,6 +344,7 @@ void Interpreter::run(const StartOptions& options) {
         queue_.pop_front();
         running_ = job.get();
         running_since_ = std::chrono::steady_clock::now();
+        is_ending_ = false;
       }
       has_work_.store(has_work(), std::memory_order_relaxed);
     }

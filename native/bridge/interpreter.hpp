@@ -32,7 +32,7 @@ struct Activity {
 };
 
 /// Thread contract: every public member may be called from any thread that does not hold the GIL,
-/// except write(), progress() and should_stop(), which Python code calls with the GIL held. No member takes the
+/// except write(), progress(), should_stop(), urgency() and set_ending(), which Python code calls with the GIL held. No member takes the
 /// GIL; only the interpreter thread does. The mutex may be taken while holding the GIL, never the
 /// other way round.
 class Interpreter {
@@ -88,6 +88,11 @@ class Interpreter {
   /// How many models the open sessions hold together.
   void count_models(int64_t models) { models_ = models; }
   [[nodiscard]] bool should_stop();
+  /// How urgently the running call is to end.
+  enum class Urgency { kNone, kCancelled, kLeaving };
+  [[nodiscard]] Urgency urgency();
+  /// Whether torchbed.Cancelled is on its way through the running call: what cleans up then is left alone.
+  void set_ending(bool is_ending);
 
  private:
   Interpreter() = default;
@@ -101,9 +106,9 @@ class Interpreter {
   void execute(Job& job);
   std::size_t loans_kept(const Job& job);
   void finish(std::unique_ptr<Job> job);
-  void raise_cancelled();
+  void interrupt_running();
+  void interrupt_until_left();
   std::shared_ptr<Environment> output_target();
-  static int on_pending_call(void* interpreter);
 
   Host host_;
   /// Whether has_work(), for whoever spins for it without the mutex.
@@ -125,7 +130,9 @@ class Interpreter {
   std::chrono::steady_clock::time_point running_since_;
   std::weak_ptr<Environment> first_environment_;
   int environments_ = 0;
-  bool pending_call_posted_ = false;
+  /// Whether a thread is at interrupt_until_left().
+  bool is_interrupting_ = false;
+  bool is_ending_ = false;
   bool stopping_ = false;
   bool parked_ = false;
   bool quiet_ = false;

@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "../platform/common/interrupts.hpp"
 #include "../platform/common/signals.hpp"
 #include "interpreter.hpp"
 #include "place.hpp"
@@ -32,6 +33,22 @@ PyObject* write(PyObject* /*module*/, PyObject* arguments) {
 /// should_stop() -> bool. True when the running call was asked to stop. Any Python thread.
 PyObject* should_stop(PyObject* /*module*/, PyObject* /*arguments*/) {
   return PyBool_FromLong(Interpreter::instance().should_stop() ? 1 : 0);
+}
+
+/// interrupt_signal() -> int.
+PyObject* signal_of_interrupt(PyObject* /*module*/, PyObject* /*arguments*/) {
+  return PyLong_FromLong(interrupt_signal());
+}
+
+/// urgency() -> int. 0: go on; 1: the running call is to end; 2: and the process with it.
+PyObject* urgency(PyObject* /*module*/, PyObject* /*arguments*/) {
+  return PyLong_FromLong(static_cast<long>(Interpreter::instance().urgency()));
+}
+
+/// set_ending(is_ending: bool) -> None.
+PyObject* set_ending(PyObject* /*module*/, PyObject* is_ending) {
+  Interpreter::instance().set_ending(is_ending == Py_True);
+  Py_RETURN_NONE;
 }
 
 /// progress(step, total, metrics) -> None. Any Python thread. Raises ValueError for what cannot cross.
@@ -74,10 +91,15 @@ PyObject* share(PyObject* /*module*/, PyObject* number) {
   Py_RETURN_NONE;
 }
 
-std::array<PyMethodDef, 7> methods = {{
+std::array<PyMethodDef, 10> methods = {{
     {"write", write, METH_VARARGS, "write(stream, text): hand text to Node (1 stdout, 2 stderr)."},
     {"should_stop", should_stop, METH_NOARGS,
      "should_stop(): whether the running call was asked to stop."},
+    {"interrupt_signal", signal_of_interrupt, METH_NOARGS,
+     "interrupt_signal(): the signal whose handler ends the running call."},
+    {"urgency", urgency, METH_NOARGS,
+     "urgency(): 1 when the running call is to end, 2 when the process is, 0 otherwise."},
+    {"set_ending", set_ending, METH_O, "set_ending(is_ending): whether Cancelled is on its way."},
     {"progress", progress, METH_VARARGS,
      "progress(step, total, metrics): report to the running call's listener."},
     {"count_models", count_models, METH_O, "count_models(number): how many models there are."},

@@ -1,7 +1,4 @@
-"""An aborted call: host.interrupt runs between two bytecodes, wherever that is.
-
-A signal handler calls it here, which runs at the same places as the pending call of the bridge.
-"""
+"""An aborted call: a signal handler raises Cancelled, wherever the call is."""
 
 import ctypes
 import gc
@@ -20,24 +17,35 @@ from conftest import Caller, Project
 import torchbed
 from torchbed._host import host
 from torchbed._host.failures import Failure
+from torchbed._host.interrupting import interrupts
 
 Open = Callable[..., Caller]
 
 
-def on_signal(number: int, frame: FrameType | None) -> None:
-    if not host._host.interrupt(frame):  # as host.interrupt does, but of the frame below this one
-        raise host.Cancelled
+urgency = 0
 
 
 @pytest.fixture(autouse=True)
 def interrupt_on_signal() -> Iterator[None]:
-    before = signal.signal(signal.SIGUSR1, on_signal)
+    global urgency
+    hook = sys.unraisablehook
+    before = signal.signal(signal.SIGUSR1, interrupts.on_signal)
+    interrupts.connect(lambda: urgency)
     yield
+    urgency = 0
+    interrupts.connect(lambda: 0)
     signal.signal(signal.SIGUSR1, before)
+    sys.unraisablehook = hook
 
 
 def interrupt(thread: int) -> None:
-    signal.pthread_kill(thread, signal.SIGUSR1)
+    """Cancel what runs, over and over, as the bridge does."""
+    global urgency
+    urgency = 1
+    while interrupts._is_open:
+        signal.pthread_kill(thread, signal.SIGUSR1)
+        time.sleep(0.005)
+    urgency = 0
 
 
 def raise_cancelled(thread: int) -> None:
@@ -260,11 +268,6 @@ def test_an_async_hook_that_ends_early_by_itself_still_answers(
     result = caller.ok("train_window", model_id=model, batches=[])
     thread.join()
     assert result == {"metrics": {"stopped": True}}
-
-
-def test_an_interrupt_when_no_hook_is_awaited_raises_cancelled() -> None:
-    with pytest.raises(host.Cancelled):
-        host.interrupt()
 
 
 def test_a_task_that_ignores_being_cancelled_is_given_up_with_its_loop(

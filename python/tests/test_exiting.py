@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torchbed._host import host
 
-ROOT = Path(host.__file__).parents[1]
+ROOT = Path(host.__file__).parents[2]
 
 
 def ended(source: str) -> tuple[list[object], float, str]:

@@ -17,7 +17,7 @@ import torchbed
 from torchbed._host import host
 
 Open = Callable[..., Caller]
-ROOT = Path(host.__file__).parents[1]
+ROOT = Path(host.__file__).parents[2]
 
 
 def ask(method: str, params: object = None) -> Any:
@@ -180,6 +180,9 @@ RECORDER = """
     bridge.progress = lambda step, total, metrics: None
     bridge.count_models = lambda number: None
     bridge.hold_signal = bridge.share_signal = lambda number: None
+    bridge.interrupt_signal = lambda: 50
+    bridge.urgency = lambda: 0
+    bridge.set_ending = lambda is_ending: None
     sys.modules["_torchbed_bridge"] = bridge
     from torchbed._host import host
     import torchbed

@@ -3,10 +3,15 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { EmbeddedRuntime, type WorkloadSession } from '../../lib/index.js'
+import {
+  DeadlineError,
+  EmbeddedRuntime,
+  HookRaisedError,
+  type WorkloadSession,
+} from '../../lib/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 import { doing, returning, withTorch, workloadRoot } from '../support/workloads.js'
-import { plain } from './shared/runtime-suite.js'
+import { failure, plain } from './shared/runtime-suite.js'
 
 const linux = process.platform === 'linux' ? describe : describe.skip
 
@@ -55,6 +60,76 @@ signal.signal(signal.${name}, lambda number, frame: sys.caught.append(number))`)
     } finally {
       process.off('SIGUSR2', listener)
     }
+  })
+
+  const limits = {
+    'signal.alarm': 'signal.alarm(1)',
+    'an interval timer': 'signal.setitimer(signal.ITIMER_REAL, 0.1)',
+    'a signal to the process':
+      'threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGALRM)).start()',
+    'a signal to its own thread': `
+main = threading.get_ident()
+threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGALRM)).start()`,
+  }
+  for (const [name, start] of Object.entries(limits)) {
+    it(`ends its waits by ${name}, as in Python alone`, async () => {
+      const began = performance.now()
+      const error = await failure(
+        run(`
+import os, signal, threading
+def late(*_):
+    assert threading.current_thread() is threading.main_thread()
+    raise TimeoutError("late")
+signal.signal(signal.SIGALRM, late)
+${start}
+time.sleep(20)`),
+      )
+      assert.ok(error instanceof HookRaisedError)
+      assert.match(error.message, /TimeoutError: late/)
+      assert.ok(performance.now() - began < 3000)
+    })
+  }
+
+  for (const name of ['SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGUSR2', 'SIGWINCH', 'SIGCHLD']) {
+    it(`may use ${name}`, async () => {
+      await handle(name)
+      await run(`
+import os, signal
+os.kill(os.getpid(), signal.${name})
+end = time.monotonic() + 10
+while not sys.caught and time.monotonic() < end: time.sleep(0.001)
+signal.signal(signal.${name}, signal.SIG_DFL)`)
+      assert.ok((await count()) > 0n)
+    })
+  }
+
+  it('learns of it by a file descriptor', async () => {
+    await run(`
+import os, signal, socket
+reading, writing = socket.socketpair()
+writing.setblocking(False)
+before = signal.set_wakeup_fd(writing.fileno())
+signal.signal(signal.SIGUSR2, lambda *_: None)
+try:
+    os.kill(os.getpid(), signal.SIGUSR2)
+    reading.settimeout(10)
+    assert reading.recv(1) == bytes([signal.SIGUSR2])
+finally:
+    signal.set_wakeup_fd(before)`)
+  })
+
+  it('cannot take the signal that ends calls', async () => {
+    await run(`
+import signal, _torchbed_bridge
+own = _torchbed_bridge.interrupt_signal()
+try: signal.signal(own, signal.SIG_DFL)
+except OSError: pass
+else: raise AssertionError
+assert callable(signal.getsignal(own))`)
+    const error = await failure(
+      session.call('train_window', doing('time.sleep(20)'), { timeoutMs: 50 }),
+    )
+    assert.ok(error instanceof DeadlineError && !error.overdue)
   })
 
   it('stands alone where Node has none', async () => {

@@ -30,5 +30,5 @@ export const LAST_BYTES_GRACE_MS = 200
 /** How much of a worker's stderr is kept for messages, in UTF-16 code units. */
 export const MAX_LAST_WORDS = 4000
 
-/** How often an aborted call is interrupted, in milliseconds: it may not have begun at the first time. */
-export const INTERRUPT_INTERVAL_MS = 50
+/** How often an aborted call is interrupted, in milliseconds: it may not have begun, or lose the interrupt. */
+export const INTERRUPT_INTERVAL_MS = 20

@@ -10,8 +10,9 @@ namespace torchbed {
 void hold_signal(int number);
 
 /// After Python changed it: where Node had a handler, both are called from now on, or Node's alone when Python
-/// went back to the default. Where the default would end the process, it still does. On Windows, where only SIGINT
-/// and SIGBREAK concern both, Node's alone is called. GIL held.
+/// went back to the default. Where the default would end the process, it still does. Python's is called on Python's
+/// thread, whichever the signal came to, and ends what that waits for. On Windows, where only SIGINT and SIGBREAK
+/// concern both, Node's alone is called. GIL held.
 void share_signal(int number);
 
 }  // namespace torchbed

@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "../common/interrupts.hpp"
 #include "python_crt.hpp"
 
 namespace torchbed {
@@ -12,7 +13,7 @@ void hold_signal(int /*number*/) {}
 // Python's C library takes console events for its own as long as it has a handler for them, so that Node's would
 // not be called. Its handler cannot be called beside Node's: it is taken back.
 void share_signal(int number) {
-  if (number != SIGINT && number != SIGBREAK) return;
+  if (number != SIGINT && number != SIGBREAK && number != interrupt_signal()) return;
   using Handler = void(__cdecl*)(int);
   const auto set_handler = python_crt<Handler(__cdecl*)(int, Handler)>("signal");
   if (set_handler != nullptr) set_handler(number, SIG_DFL);

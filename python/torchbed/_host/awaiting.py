@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Awaitable
 from types import FrameType
 from typing import TypeVar
 
 from .cancelling import Cancelled
+from .interrupting import MAX_CONTEXTS
 
 T = TypeVar("T")
 
@@ -75,10 +77,11 @@ class Awaiter:
             return False
         in_task = asyncio.current_task(self._loop) is not None
         if in_task and frame is not None and not frame.f_code.co_filename.startswith(_ASYNCIO):
-            return False
+            return self._is_cleaning_up()
         if self._give_up_at is None:
+            # Once: a second time would cancel what the task does to clean up.
             self._give_up_at = self._loop.time() + CLEANUP_SECONDS
-        self._task.cancel()
+            self._task.cancel()
         return True
 
     def close(self) -> None:
@@ -90,6 +93,17 @@ class Awaiter:
             loop.run_until_complete(_finish(loop))
         with contextlib.suppress(BaseException):
             loop.close()
+
+    def _is_cleaning_up(self) -> bool:
+        """Whether the code that runs handles being cancelled, and has time left for it."""
+        if self._loop is None or self._give_up_at is None or self._loop.time() > self._give_up_at:
+            return False
+        link = sys.exc_info()[1]
+        for _ in range(MAX_CONTEXTS):
+            if link is None or isinstance(link, asyncio.CancelledError):
+                break
+            link = link.__context__
+        return link is not None
 
     def _keep_ticking(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._give_up_at is not None and loop.time() >= self._give_up_at:

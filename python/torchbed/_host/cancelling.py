@@ -11,11 +11,12 @@ except ModuleNotFoundError:
 
 
 class Cancelled(KeyboardInterrupt):
-    """Raised inside a hook, between two bytecodes, when its call is aborted.
+    """Raised inside a hook when its call is aborted, wherever Ctrl-C would be.
 
     A cancelled call is an interrupt, hence the base class: `except Exception` lets it pass, and
     code that is ready for Ctrl-C (asyncio, subprocess, training loops) is ready for this too.
-    Clean up and let it go on; one long call into C is interrupted only when it returns.
+    Clean up and let it go on: once it is gone, and the call is not, another one is raised. C code
+    that asks for no signals is interrupted only when it returns.
     """
 
     # The public name, which is what people read in tracebacks.

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Literal, NotRequired, TypedDict, TypeVar
 
 from .cancelling import Cancelled
+from .interrupting import interrupts
 from .torch_failures import torch_failure
 
 T = TypeVar("T")
@@ -113,6 +114,7 @@ def describe(
         return error.failure
     python_type = _type_name(error)
     if any(isinstance(link, Cancelled) for link in _chain(error)):
+        interrupts.end()
         code, message = "ABORT_ERR", "The call was cancelled"
     elif (torch := torch_failure(error, _in_words)) is not None:
         code, message = torch

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .cancelling import Cancelled, should_stop
 from .exiting import run_exit_functions
 from .failures import Failure, describe, forget, quoted, refused
+from .interrupting import interrupts
 from .loading import load_workload
 from .output import (
     flush_standard_streams,
@@ -35,7 +36,7 @@ except ModuleNotFoundError:
         pass
 
 
-__all__ = ["Cancelled", "dispatch", "interrupt", "release", "shutdown", "start"]
+__all__ = ["Cancelled", "dispatch", "release", "shutdown", "start"]
 
 T = TypeVar("T")
 
@@ -134,6 +135,7 @@ class Host:
 
 
 _host = Host()
+interrupts.ask_loop(_host.interrupt)
 _started = False
 _is_on_terminal = False
 _is_forked_child = False
@@ -145,11 +147,19 @@ def start() -> None:
     if _started:
         return
     _started = True
-    from _torchbed_bridge import hold_signal, share_signal, write
+    from _torchbed_bridge import (
+        hold_signal,
+        interrupt_signal,
+        set_ending,
+        share_signal,
+        urgency,
+        write,
+    )
 
     redirect_standard_streams(write)
     _is_on_terminal = share_standard_descriptors()
-    share_signals(hold_signal, share_signal)
+    interrupts.connect(urgency, set_ending)
+    share_signals(hold_signal, share_signal, interrupt_signal(), interrupts.on_signal)
     os.register_at_fork(after_in_child=_note_fork)
     prefer_spawn()
 
@@ -181,17 +191,6 @@ def _leave_forked_child() -> None:
     with contextlib.suppress(OSError):
         os.write(2, _FORKED_CHILD.encode())
     os._exit(1)
-
-
-def interrupt(frame: FrameType | None = None) -> None:
-    """Cancel the running call. To be called between two of its bytecodes, as a pending call is.
-
-    Raises Cancelled into the hook. While an async hook waits, it is the hook's task that is
-    cancelled instead, as the event loop itself cannot take an exception at any place; the call
-    ends with Cancelled then, too. frame: where the call is, if not in the caller.
-    """
-    if not _host.interrupt(frame or sys._getframe().f_back):
-        raise Cancelled
 
 
 def release(pairs: Iterable[tuple[int, int]]) -> None:
@@ -252,12 +251,15 @@ def _dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
             share_standard_descriptors()
         target = _host if session == HOST_SESSION else _host.session(session)
         mark = target.mark()
+        interrupts.begin()
         result = target.call(method, params)
+        interrupts.end()
         if should_stop():
             # The hook ended early because it asked, or just before the exception came.
             raise Cancelled
         return True, result
     except BaseException as error:
+        interrupts.end()
         if target is not None and mark is not None:
             target.undo(mark)
         failure = describe(error, "ERR_PYTHON_HOST")

@@ -4,6 +4,8 @@ The host's event loop has handlers of its own. Without SIGCHLD, which torch take
 processes of a DataLoader, it would never again learn that a child process has ended.
 """
 
+import errno
+import os
 import signal
 from collections.abc import Callable
 from functools import wraps
@@ -13,7 +15,12 @@ from typing import Any, cast
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
-def share_signals(hold: Callable[[int], None], share: Callable[[int], None]) -> None:
+def share_signals(
+    hold: Callable[[int], None],
+    share: Callable[[int], None],
+    own: int,
+    on_own: Callable[[int, FrameType | None], None],
+) -> None:
     """Let signal.signal() add a handler to the host's instead of taking its place.
 
     Both are called then. Where the host has none, Python's handler stands alone; except for SIGINT,
@@ -21,16 +28,21 @@ def share_signals(hold: Callable[[int], None], share: Callable[[int], None]) -> 
     call it.
 
     hold, share: are called before and after a handler is changed, with the signal's number.
+    own, on_own: a signal that is ours from now on, and its handler.
     """
     original = signal.signal
 
     @wraps(original)
     def shared(signalnum: int, handler: Handler) -> Handler:
         number = int(signalnum)
+        if number == own and handler is not on_own:
+            # As for SIGKILL, so that code which goes through all signals is ready for it.
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         hold(number)
         try:
             return original(signalnum, handler)
         finally:
             share(number)
 
+    shared(own, on_own)
     signal.signal = cast(Any, shared)

@@ -21,8 +21,9 @@ from types import FrameType
 from typing import Any
 
 from .._host import host
-from .._host.cancelling import Cancelled, answer_should_stop
+from .._host.cancelling import answer_should_stop
 from .._host.failures import Code, Failure, quoted, refused
+from .._host.interrupting import interrupts
 from .._host.output import flush_standard_streams
 from .._host.progressing import MetricValue, tell_progress
 from .json_values import NotJsonError, check_json
@@ -46,6 +47,7 @@ class Worker:
         self._telling = False
         self._asked = False
         answer_should_stop(lambda: self._asked)
+        interrupts.connect(lambda: int(self._asked))
         tell_progress(self._tell)
         signal.signal(signal.SIGINT, self._on_interrupt)
 
@@ -109,14 +111,10 @@ class Worker:
         return self._dispatch(method, params)
 
     def _dispatch(self, method: str, params: object) -> tuple[bool, Any]:
-        answer: tuple[bool, Any] = (False, _failure("ABORT_ERR", "The call was cancelled"))
         self._asked = False
-        try:
-            self._running = True
-            answer = host.dispatch(self._session, method, params)
-            self._running = False
-        except Cancelled:
-            pass  # it came just before the call, or just after
+        self._running = True
+        answer: tuple[bool, Any] = host.dispatch(self._session, method, params)
+        self._running = False
         answered, outcome = answer
         if self._asked and not answered:
             # Whatever the hook made of the cancel, the host asked for the end and gets that.
@@ -124,12 +122,12 @@ class Worker:
         return answered, outcome
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        # Once a call, so that no second exception meets the handling of the first.
-        if not self._running or self._telling:
+        if not self._running:
             return
-        self._running = False
         self._asked = True
-        host.interrupt(frame)
+        # The host repeats interrupts, and a message must not be cut short.
+        if not self._telling:
+            interrupts.on_signal(number, frame)
 
 
 def main(arguments: list[str] | None = None) -> int:
