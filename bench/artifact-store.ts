@@ -3,8 +3,9 @@
  *
  *   node dist/bench/artifact-store.js [size in MiB, default 1024]
  *
- * Needs three times the size on the disk of the temporary folder, and the size in memory. Each setting runs in a
- * process of its own, for the sake of the memory. The delay is what a timer due every millisecond sees on top of that millisecond; "idle"
+ * Needs three times the size on the disk of the temporary folder, and the size in memory. Each setting runs in
+ * a separate process, for the sake of the memory. The delay is what a timer due every millisecond sees on top
+ * of that millisecond; "idle"
  * is what it sees when nothing happens.
  */
 

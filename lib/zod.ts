@@ -1,5 +1,5 @@
 /**
- * The record formats as schemas of zod: `import { zodSchema } from 'torchbed/zod'`. A door of its own, because zod
+ * The record formats as schemas of zod: `import { zodSchema } from 'torchbed/zod'`. A separate entry point, because zod
  * takes longer to load than all the rest.
  */
 

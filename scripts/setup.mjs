@@ -2,7 +2,7 @@
  * Make a clone ready to run: `npm start`, `npm test` and `npm run check` call this first.
  *
  * Does what is missing and nothing else, all of it inside the clone: npm packages, TypeScript, the
- * native libraries, .venv and its Python packages. Heeds these variables:
+ * native libraries, .venv and its Python packages. Reads these variables:
  *
  * - `TORCHBED_PYTHON`: the Python that .venv is made from (default: see lib/runtime/python/find-python.ts)
  * - `TORCHBED_PIP_ARGS`: further options for pip, such as an index with CPU wheels of torch

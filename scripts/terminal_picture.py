@@ -1,4 +1,4 @@
-"""Runs a program on a terminal of its own, and draws what it showed there as an animated SVG.
+"""Runs a program on a pseudo-terminal and draws what it showed there as an animated SVG.
 
     .venv/bin/python scripts/terminal_picture.py --out docs/images/train.svg \
         --prompt 'npx torchbed train examples/digits/config.json --out out/digits' \

@@ -1,5 +1,5 @@
 /**
- * One bridge in a process of its own: `node child.js BRIDGE PLACES-AS-JSON`.
+ * One bridge in a separate process: `node child.js BRIDGE PLACES-AS-JSON`.
  *
  * Says `{ready}` after its first answered call, then answers one operation at a time.
  */
@@ -20,6 +20,6 @@ process.on('message', (operation: Operation) => {
       process.send?.({ error: error instanceof Error ? error.message : String(error) }),
   )
 })
-// A bridge may keep its process alive for ever.
+// A bridge may keep its process alive indefinitely.
 process.on('disconnect', () => process.exit())
 process.send?.({ ready: true })

@@ -1,8 +1,8 @@
 /**
  * The rows that another bridge can do as well: theirs divided by torchbed's.
  *
- * Both sides run the same operations (operations.ts) over the same Python code, each in a process of its
- * own, in turn; the one that is not asked is idle.
+ * Both sides run the same operations (operations.ts) over the same Python code, each in a separate process, in
+ * turn; the one that is not asked is idle.
  */
 
 import { findPython } from '../../lib/index.js'

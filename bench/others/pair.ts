@@ -1,4 +1,4 @@
-/** torchbed and another bridge, each in a process of its own, asked in turn. */
+/** torchbed and another bridge, each in a separate process, asked in turn. */
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'

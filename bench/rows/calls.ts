@@ -166,7 +166,7 @@ async function* singleCalls(
 }
 
 /**
- * Each way in a process of its own: whether the scheduler keeps two threads on one core or wakes another
+ * Each way in a separate process: whether the scheduler keeps two threads on one core or wakes another
  * core for the second decides about microseconds, and the ways would decide it for each other.
  */
 async function lowLatency(effort: Effort): Promise<Row> {

@@ -32,7 +32,7 @@ const program = new Command('serve')
   .option('--windows <number>', 'how long to train; a window is 100 steps', whole(1, 1e6), 400)
   .option('--out <file>', 'where the weights go', 'out/server/model.safetensors')
   .addOption(
-    new Option('--isolation <how>', 'where Python runs: in this process, or in one of its own')
+    new Option('--isolation <how>', 'where Python runs: in this process or in a separate one')
       .choices(['none', 'process'])
       .default('none'),
   )

@@ -46,7 +46,7 @@ class Spirals:
         return "python-torch-cpu"
 
     def capability_probe(self) -> dict[str, Any]:
-        """Return a guess: nobody plans work with it here."""
+        """Return a guess: it is not used to plan work here."""
         return {
             "preferred_backends": ["python-torch-cpu"],
             "work_units_per_second": 1.0,

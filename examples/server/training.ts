@@ -1,4 +1,4 @@
-/** The training that goes on behind the server: its loop, and what is known of it at any moment. */
+/** The training behind the server: its loop, and what is known of it at any moment. */
 import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -42,7 +42,7 @@ export interface WindowPoint {
   readonly loss: number
   /** Cross-entropy on points that are never trained on. */
   readonly heldOutLoss: number
-  /** Share of those that are told right, 0 to 1. */
+  /** Share of correct predictions, 0 to 1. */
   readonly accuracy: number
 }
 

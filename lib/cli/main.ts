@@ -15,7 +15,7 @@ const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'),
   version: string
 }
 
-/** Whoever reads our output has gone, as `head` does: no error, the status that a shell expects. */
+/** The reader of our output closed it, as `head` does: not an error; exits with the status that a shell expects. */
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error

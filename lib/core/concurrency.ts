@@ -61,7 +61,7 @@ export class Slots {
       return await work()
     } finally {
       const next = this.#waiting.shift()
-      // The slot goes straight to the next one, so that nobody gets in between.
+      // The slot goes straight to the next one, so that none gets in between.
       if (next === undefined) this.#free++
       else next()
     }

@@ -141,7 +141,7 @@ async function measure(root: string, name: string, signal?: AbortSignal): Promis
   }
 }
 
-/** The files must be there in the right lengths; whoever fetches one checks its hash. */
+/** The files must be there in the right lengths; its hash is checked when it is fetched. */
 async function checkShards(root: string, manifest: ShardFetchManifest): Promise<void> {
   const names = await shardNames(root)
   if (names.length !== manifest.entries.length) {

@@ -36,7 +36,7 @@ export interface LeaseDataPipeline<Batch = PythonBatchRef> {
   ): Promise<readonly Batch[]>
 }
 
-/** The functions of a pipeline of one's own; each may be asynchronous and is given the caller's signal. */
+/** The functions of a custom pipeline; each may be asynchronous and receives the caller's signal. */
 export interface CustomPipeline<Batch = PythonBatchRef> {
   readonly descriptor: LeaseDataPipelineDescriptor
   /** Answers what the dataset is. */
@@ -65,7 +65,7 @@ export type PayloadFunction = (
 export const SHARDED_PIPELINE_NAME = 'python-sharded-dataset'
 
 /**
- * A pipeline of one's own functions.
+ * A pipeline of the application's own functions.
  *
  * @throws ConfigError when the descriptor does not fit its format
  */

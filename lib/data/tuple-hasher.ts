@@ -23,7 +23,7 @@ export class TupleHasher {
   #length = 0
   #prefixLength = 0
 
-  /** A tuple of so many items, at most 23. */
+  /** A tuple of `count` items, at most 23. */
   constructor(items: number) {
     this.#head(0x80, items)
   }

@@ -105,7 +105,7 @@ function devices(facts: Facts): string {
   return `CPU with ${fact(facts, 'threads')} threads, ${cuda}, ${facts.mps === true ? '' : 'no '}MPS`
 }
 
-/** What goes on in a step, and the check that tells of it. */
+/** What happens in a step, and the check that reports it. */
 const STEPS: Readonly<Record<Step, { readonly what: string; readonly check: string }>> = {
   start: { what: 'starting Python', check: 'start' },
   calls: { what: 'calling Python', check: 'calls' },

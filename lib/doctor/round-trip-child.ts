@@ -15,7 +15,7 @@ import { CALLS, type Facts, type Step, type StepReport } from './round-trip.js'
 /** Calls that are made before any is measured: the first ones compile and fill caches. */
 const WARM_UP_CALLS = 200
 
-// Without its parent nobody waits for the answer.
+// Without its parent, nothing waits for the answer.
 process.on('disconnect', () => process.exit(1))
 
 let session: WorkloadSession | undefined

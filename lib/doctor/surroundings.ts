@@ -26,7 +26,7 @@ export function* describePython(python: PythonInstallation): Generator<Check> {
     const belongs = because.includes('environment') || because.includes('.venv')
     const check = failedCheck('skipped', error)
     const value = `${path} (${check.value})`
-    // One that merely comes earlier on PATH is nobody's wish.
+    // Being earlier on PATH is not a request for it.
     if (belongs) yield { ...check, status: 'warning', value }
     else yield { name: 'skipped', status: 'ok', value }
   }
@@ -73,7 +73,7 @@ export function* checkVariables(
 const OPENSSL_TIMEOUT_MS = 10_000
 
 /**
- * Whether Python in this process uses the OpenSSL that it uses alone. Node.js exports one of its own, and a `_ssl`
+ * Whether Python in this process uses the OpenSSL that it uses alone. Node.js exports its own, and a `_ssl`
  * that is bound to that is bound to a library it was not compiled for.
  *
  * @param inside `ssl.OPENSSL_VERSION` in a Node.js process, or null where Python has no ssl

@@ -1,5 +1,5 @@
 /**
- * Durable writes: whoever opens the target sees the old file or the whole new one, after a crash too.
+ * Durable writes: a reader of the target sees the old file or the whole new one, even after a crash.
  *
  * The bytes go to a new file beside the target, reach the disk, and only then take the target's name. The
  * temporary name is random and short, so that writers of one target never meet and a long target name has room.
@@ -26,7 +26,7 @@ export interface AtomicWriteOptions {
   readonly sync?: 'full' | 'file' | 'none'
 }
 
-/** Age after which a temporary file that nobody writes to counts as left over, in milliseconds: one hour. */
+/** Age after which a temporary file that is not being written counts as left over, in milliseconds: one hour. */
 export const TEMP_FILE_MAX_AGE_MS = 60 * 60 * 1000
 
 const TEMP_FILE_NAME = /^\.torchbed-[0-9a-f]{24}\.tmp$/

@@ -2,7 +2,7 @@
  * A JSON parser that keeps integer and float apart, and refuses what two readers could understand differently.
  *
  * JSON.parse does neither: Node 20's gives no token texts, and of equal keys it keeps the last. Time and memory are
- * linear in the text. Open arrays and objects are on a stack of their own, so that parsing can pause anywhere.
+ * linear in the text. Open arrays and objects are kept on an explicit stack, so that parsing can pause anywhere.
  */
 
 import { MAX_JSON_DEPTH } from '../schema/constants.js'
@@ -36,7 +36,7 @@ export class JsonParser {
   }
 
   /**
-   * Parses to the end of the text, or so many values further.
+   * Parses to the end of the text, or `values` values further.
    *
    * @returns the value of the whole text, or undefined when there is more to parse
    * @throws SyntaxError

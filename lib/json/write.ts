@@ -27,7 +27,7 @@ export function* writeJsonPieces(value: Wire, style: JsonStyle = {}): Generator<
   if (piece !== '') yield Buffer.from(piece)
 }
 
-/** Records of many entries hold them in lists of their own, so that two levels are enough to cut between entries. */
+/** Records with many entries hold them in lists, so cutting at two levels is enough. */
 const CUT_LEVELS = 2
 
 function* parts(value: Wire, newline: string, levels: number): Generator<string> {

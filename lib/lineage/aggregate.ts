@@ -1,4 +1,4 @@
-/** The record of a merge as an artifact of its own (spec store#catalogue). */
+/** The record of a merge as a separate artifact (spec store#catalogue). */
 
 import {
   AggregateStats,

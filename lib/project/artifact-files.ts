@@ -8,7 +8,7 @@ const FOLDER_NAME = /^torchbed-artifact-([1-9][0-9]*)-/
 let leftovers: Promise<void> | undefined
 
 /**
- * Gives `use` the path of an artifact file in a folder of its own, which is removed afterwards. The
+ * Gives `use` the path of an artifact file in a temporary folder, which is removed afterwards. The
  * file's name is the reference's (spec project#operations): workloads may look at it. The first call in a
  * process also removes the folders of processes that were killed.
  */

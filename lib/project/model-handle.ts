@@ -1,10 +1,10 @@
 import { HandleReleasedError, ValueError } from '../errors.js'
 import type { WorkloadSession } from '../runtime/python-runtime.js'
 
-/** What a model is taken for whose size nobody has told, in bytes. */
+/** Assumed size of a model before its size is known, in bytes. */
 export const ASSUMED_MODEL_BYTES = 4 << 20
 
-/** Most that V8 is told of one model, in bytes: as much makes it begin a collection. */
+/** Most that one model counts for in V8's accounting, in bytes: this much starts a collection. */
 export const MAX_DECLARED_BYTES = 64 << 20
 
 interface Held {
@@ -14,7 +14,7 @@ interface Held {
   declaredBytes: number
 }
 
-/** The net under handles that nobody released: it posts the id and never waits. */
+/** Fallback for handles that were never released: posts the id and never waits. */
 const dropped = new FinalizationRegistry<Held>((model) => {
   declare(model, 0)
   model.session.releaseModel(model.modelId)
@@ -51,7 +51,7 @@ export class ModelHandle implements AsyncDisposable {
     return this.#released
   }
 
-  /** Frees the model in Python. Harmless twice, and after the runtime is closed. */
+  /** Frees the model in Python. Idempotent; does nothing after the runtime is closed. */
   async release(): Promise<void> {
     if (this.#released) return
     this.#released = true

@@ -73,7 +73,7 @@ export interface TorchProjectOptions<Schema extends WorkloadConfigSchema = AnyWo
    * included. Default: any value that can cross.
    */
   readonly workloadConfigSchema?: Schema | undefined
-  /** A runtime to share. Default: one of its own, closed with the project. */
+  /** A runtime to share. Default: a new one, closed with the project. */
   readonly runtime?: PythonRuntime | undefined
   /**
    * Where the project's own runtime runs Python: in this process, or in a child process, which may crash

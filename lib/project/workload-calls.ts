@@ -241,7 +241,7 @@ export class WorkloadCalls {
     if (file) this.#learnSize(model, file.size)
   }
 
-  /** Calls, and reads the answer, which a worker of another make may get wrong. */
+  /** Calls and decodes the answer, which a third-party worker may get wrong. */
   async #ask<T>(
     codec: Codec<T>,
     method: string,

@@ -1,6 +1,6 @@
 /**
  * `workload_config` by a schema of the user's: of zod, or of any library that has the interface of Standard
- * Schema, version 1. Nothing of such a library is imported here, so that nobody pays for one who has none.
+ * Schema, version 1. Nothing of such a library is imported here, so that it costs nothing to those who use none.
  */
 
 import { ConfigError, type ConfigIssue } from '../errors.js'
@@ -43,7 +43,7 @@ export type SchemaInput<Schema extends WorkloadConfigSchema> = NonNullable<
 
 /**
  * The config with `workload_config` as its schema reads it. Throws {@link ConfigError}: with every problem that
- * the schema finds, or for what is no schema.
+ * the schema finds, or for something that is not a schema.
  */
 export async function readWorkloadConfig(
   config: Omit<TorchWorkloadConfig, 'runtime'> & { readonly runtime: TorchRuntimeConfig<unknown> },

@@ -1,6 +1,6 @@
 import { DeadlineError, ValueError } from '../errors.js'
 
-/** How long a cancelled call may take to end before its caller is told that it is overdue, in milliseconds. */
+/** How long a cancelled call may take to end before it is reported as overdue, in milliseconds. */
 export const DEADLINE_GRACE_MS = 100
 
 /** Longest deadline, in milliseconds: what a timer of Node can wait for, some 24 days. */

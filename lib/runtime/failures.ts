@@ -75,7 +75,7 @@ export function parametersError(cause: unknown, method: string): errors.Torchbed
   return new errors.ValueError(message, '', { cause })
 }
 
-/** The stack goes on into Python, so that an uncaught error shows both. */
+/** The stack continues into Python, so that an uncaught error shows both. */
 function withPythonTraceback<E extends Error>(error: E, traceback: string): E {
   if (traceback !== '') error.stack = `${error.stack ?? error.message}\n${traceback.trimEnd()}`
   return error

@@ -59,7 +59,7 @@ export class LentBuffer {
 
   /**
    * The memory itself, for Python to read, whole: the offset of a view of it does not matter. As with
-   * `postMessage`, the given buffer is detached, so that nobody else can change or detach it during the call.
+   * `postMessage`, the given buffer is detached, so that nothing else can change or detach it during the call.
    * Throws {@link ValueError}, and leaves the buffer as it is, for memory that cannot be transferred: shared,
    * resizable, detached already, pooled by Node, or that of a `WebAssembly.Memory`.
    */
@@ -99,7 +99,7 @@ export class LentBuffer {
   }
 
   /**
-   * For the addon: the memory of a new loan. It moves to an ArrayBuffer of its own first, so that what
+   * For the addon: the memory of a new loan. It first moves to a new ArrayBuffer, so that what
    * {@link bytes} gave before can neither change nor free it. Throws as {@link checkFree} does.
    */
   get arrayBuffer(): ArrayBuffer {

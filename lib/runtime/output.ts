@@ -11,7 +11,7 @@ type StreamName = keyof OutputEvents
 
 /**
  * Distributes what Python prints in this environment: as lines to the listeners of every runtime, or,
- * while nobody listens to a stream, unchanged to the process's own.
+ * while a stream has no listener, unchanged to the process's own.
  */
 export class OutputHub {
   readonly #emitters = new Set<EventEmitter<OutputEvents>>()
@@ -54,7 +54,7 @@ export class OutputHub {
   }
 }
 
-/** As console.log does: a pipe that nobody reads any more, or a full disk, is not the program's failure. */
+/** As console.log does: a closed pipe or a full disk is not the program's failure. */
 function writeWithoutComplaint(stream: NodeJS.WriteStream, text: string): void {
   const ignore = () => undefined
   stream.once('error', ignore)

@@ -10,7 +10,7 @@ export interface Progress {
   readonly metrics: Readonly<Record<string, boolean | bigint | number | string>>
 }
 
-/** Who is told: a function, or a {@link ProgressStream}. */
+/** The listener: a function, or a {@link ProgressStream}. */
 export type ProgressListener = ((progress: Progress) => void) | ProgressStream
 
 /**
@@ -68,7 +68,7 @@ export function readProgress(content: PyValue): Progress {
   return { step: Number(step), total: total === null ? null : Number(total), metrics }
 }
 
-/** What a listener throws is nobody's but its own: it becomes an uncaught exception, as in an event. */
+/** What a listener throws becomes an uncaught exception, as in an event listener. */
 export function tell(listener: ProgressListener, progress: Progress): void {
   try {
     if (listener instanceof ProgressStream) listener.push(progress)

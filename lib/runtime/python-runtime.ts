@@ -8,11 +8,11 @@ import type { PyInput, PyValue } from './values.js'
  */
 export interface PythonRuntime extends AsyncDisposable {
   readonly state: RuntimeState
-  /** Asks nobody and waits for nothing. */
+  /** Synchronous; does not call into Python. */
   stats(): RuntimeStats
   /** Imports a workload's factory and calls it with its configuration. */
   openWorkload(spec: WorkloadSpec, options?: CallOptions): Promise<WorkloadSession>
-  /** Closes the runtime's sessions. Later calls fail with `ERR_RUNTIME_CLOSED`. Harmless twice. */
+  /** Closes the runtime's sessions. Later calls fail with `ERR_RUNTIME_CLOSED`. Idempotent. */
   close(): Promise<void>
 }
 
@@ -48,11 +48,11 @@ export interface WorkloadSession extends AsyncDisposable {
   adjustExternalMemory?(bytes: number): void
   /** Drops a model without waiting for it. Unknown ids and closed sessions are ignored. */
   releaseModel(modelId: string): void
-  /** Drops the workload and its models. Harmless twice. */
+  /** Drops the workload and its models. Idempotent. */
   close(): Promise<void>
 }
 
-/** How a call may end early, and who is told of its progress. */
+/** How a call may end early, and where its progress goes. */
 export interface CallOptions {
   /**
    * Cancels the call: at once while it is queued, between two Python instructions while it runs.
@@ -62,10 +62,10 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /**
    * The call's deadline, in milliseconds from now: then it is cancelled, and rejects with
-   * {@link DeadlineError} within a tenth of a second, even while one long call into C goes on. Default: none.
+   * {@link DeadlineError} within a tenth of a second, even during one long call into C. Default: none.
    */
   readonly timeoutMs?: number | undefined
-  /** Is told what the hook says by `torchbed.progress()`. Default: nobody is. */
+  /** Receives the hook's `torchbed.progress()` reports. Default: none. */
   readonly onProgress?: ProgressListener | undefined
 }
 
@@ -92,7 +92,7 @@ export interface RuntimeStats {
   readonly models: number | null
   /** Memory lent to Python just now, or kept by it. */
   readonly lent: { readonly buffers: number; readonly bytes: number }
-  /** The version is null for a Python that only runs workers of another make. */
+  /** The version is null for a Python that only runs third-party workers. */
   readonly python: { readonly version: string | null; readonly executable: string }
   /** Of this process, in bytes: all of it, Python's share included where Python lives here. */
   readonly memory: { readonly rss: number; readonly arrayBuffers: number }

@@ -76,5 +76,5 @@ export class RecordDecoder {
   }
 }
 
-/** Fields that may be left out are rarely more than so many in a row. */
+/** Optional fields are rarely more than this many in a row. */
 const SKIPPED = 3

@@ -59,7 +59,7 @@ export function timestampNanoseconds(time: Timestamp): bigint {
 }
 
 /**
- * The timestamp of so many nanoseconds since 1970-01-01T00:00:00Z.
+ * The timestamp `nanoseconds` after 1970-01-01T00:00:00Z.
  *
  * @throws ConfigError when it lies outside the years 0 to 9999
  */
@@ -72,7 +72,7 @@ export function timestampFromNanoseconds(nanoseconds: bigint): Timestamp {
 }
 
 /**
- * A timestamp so many seconds later, or earlier when negative; fractions count to the nanosecond.
+ * A timestamp `seconds` later, or earlier when negative; fractions count to the nanosecond.
  *
  * @throws ConfigError when the text is not RFC 3339 or the result lies outside the years 0 to 9999
  */

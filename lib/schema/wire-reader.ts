@@ -16,7 +16,7 @@ export class WireSyntaxError extends Error {}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** A bignum of a u128 has at most so many bytes. */
+/** Most bytes in the bignum of a u128. */
 const MAX_BIGNUM_BYTES = 16
 
 const NULL = 0xf6

@@ -116,7 +116,7 @@ export class ArtifactWork {
   ): Promise<ArtifactDescriptor> {
     const args = { store, spec, chunking: checked(spec, chunking), pin, path }
     const size = await withIo(`look at ${JSON.stringify(path)}`, () => fileSize(path))
-    // What is no regular file may be endless.
+    // A file that is not regular may be endless.
     return this.#unfed('storeFile', args, size ?? Infinity, signal)
   }
 

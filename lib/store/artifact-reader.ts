@@ -41,7 +41,7 @@ export class ArtifactReader {
     })
   }
 
-  /** Into an ArrayBuffer of its own, allocated once every chunk is known to be there. */
+  /** Into a new ArrayBuffer, allocated once every chunk is known to be there. */
   async bytes(
     descriptor: ArtifactDescriptor,
     options: OperationOptions,

@@ -72,7 +72,7 @@ export class ArtifactWriter {
     await this.#guarded(`store artifact ${descriptor.artifact_id}`, options, async (put) => {
       const chunking = { chunk_size_bytes: cutsOf(descriptor).longest }
       const found = await hashChunks(feed, chunking, put, options)
-      // The bytes may have changed since; their chunks have their own names then, and harm nobody.
+      // The bytes may have changed since; their chunks then have other names and do no harm.
       checkRoot(descriptor, found.root_hash)
       return descriptor
     })

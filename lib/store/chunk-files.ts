@@ -61,7 +61,7 @@ export class ChunkFiles {
     if (this.#durable) await syncFolder(this.#layout.chunksFolder)
   }
 
-  /** Whether the file holds the bytes already; if so, garbage collection is told that it is in use again. */
+  /** Whether the file holds the bytes already; if so, marks it as used, so that garbage collection spares it. */
   async #reuse(path: string, bytes: Uint8Array): Promise<boolean> {
     if (!(await fileHolds(path, bytes).catch(falseIfMissing))) return false
     // Its writer may not have got as far as this, or may not care.
@@ -106,7 +106,7 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
 }
 
 /**
- * Makes a chunk young again, so that garbage collection spares it; false when it is gone. By path, not by an open
+ * Refreshes the chunk's modification time, so that garbage collection spares it; false when it is gone. By path, not by an open
  * file: a collector that has taken the file away meanwhile must show.
  */
 export async function touch(path: string): Promise<boolean> {

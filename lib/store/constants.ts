@@ -17,7 +17,7 @@ export const MAX_ID_BYTES = 4096
 
 /**
  * Longest artifact, or chunk, that is hashed, stored and loaded on the thread that asks for it, in bytes; longer
- * ones go to a thread of their own. Hashing so much takes half a millisecond, starting that thread forty.
+ * ones go to a separate thread. Hashing so much takes half a millisecond, starting that thread forty.
  */
 export const IN_PLACE_MAX_BYTES = 1024 * 1024
 

@@ -86,7 +86,7 @@ export interface FetchReport {
 
 /**
  * Fetches the chunks that the store does not have, and verifies the whole artifact. Its manifest and a pin are stored first,
- * so that a fetch that was interrupted, by `kill -9` too, goes on where it was when it is called again.
+ * so that a fetch that was interrupted, even by `kill -9`, resumes where it was when called again.
  *
  * @throws InvalidDescriptorError, ArtifactLengthMismatchError before anything is asked for; ChunkSourcesExhaustedError when no
  *   source is left and chunks are missing; ArtifactRootHashMismatchError; CheckpointIoError; AbortError
@@ -342,7 +342,7 @@ class Fetch {
     return new Promise((resolve) => this.#waiting.add(resolve))
   }
 
-  /** Does not wait for a source that goes on when it is told to stop. */
+  /** Does not wait for a source that continues after being stopped. */
   async #unlessOver<T>(work: Promise<T>): Promise<T> {
     const { signal } = this.#stop
     let onAbort: () => void = () => undefined

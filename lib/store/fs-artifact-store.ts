@@ -42,7 +42,7 @@ export interface StoreOptions {
   /**
    * Age, in milliseconds, before which garbage collection spares chunks without a manifest and temporary files.
    * Default {@link CHUNK_GRACE_MS}. All processes that write to one store need the same value. With 0, garbage
-   * collection deletes all of them, and nobody else may write meanwhile.
+   * collection deletes all of them, and no other writer may be active.
    */
   readonly chunkGraceMs?: number
 }
@@ -51,7 +51,7 @@ export interface StoreOptions {
 export interface StoreArtifactBytesOptions extends StoreArtifactOptions {
   /**
    * Gives the memory of the bytes away: their ArrayBuffer is detached at once, as with `postMessage`, and freed when
-   * the artifact is stored, or could not be. Saves the copy, and lets nobody change the bytes meanwhile. Default
+   * the artifact is stored, or could not be. Saves the copy and keeps others from changing the bytes meanwhile. Default
    * false.
    */
   readonly transfer?: boolean | undefined
@@ -280,7 +280,7 @@ export class FsArtifactStore {
   }
 
   /**
-   * Loads and verifies one chunk, into an ArrayBuffer of its own.
+   * Loads and verifies one chunk, into a new ArrayBuffer.
    *
    * @throws InvalidDescriptorError, UnknownChunkError, ChunkLengthMismatchError, ChunkHashMismatchError
    */
@@ -353,7 +353,7 @@ export class FsArtifactStore {
   }
 
   /**
-   * Loads and verifies a whole artifact, into an ArrayBuffer of its own, exactly as long, which may be transferred.
+   * Loads and verifies a whole artifact, into a new ArrayBuffer of exactly that length, which may be transferred.
    * It is allocated once all chunks are known to be there.
    *
    * @throws InvalidDescriptorError, UnknownChunkError, ChunkLengthMismatchError, ChunkHashMismatchError,

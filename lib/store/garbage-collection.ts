@@ -46,7 +46,7 @@ export async function collectGarbage(
     if (!name.endsWith('.json')) continue
     const manifest = await readManifest(layout, join(layout.manifestsFolder, name))
     if (manifest === undefined) continue
-    // Pins are told by their file names, which follow from the ids; a hashed name leads back to none.
+    // Pins are recognised by their file names, which follow from the ids; a hashed name leads back to none.
     if (pinPaths(layout, manifest).some((path) => pins.has(basename(path)))) keepChunks(manifest)
     else unpinned.push({ ...manifest, chunks: [] })
   }

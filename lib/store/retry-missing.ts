@@ -1,5 +1,5 @@
 /**
- * Waiting for a collector to give a chunk back.
+ * Retries while garbage collection has a chunk renamed aside.
  *
  * A collector takes a chunk's name away to look at the file once more, and gives it back when it is wanted
  * (`removeUnless`). Until then, some microseconds later, the chunk looks as if it were missing.

@@ -53,7 +53,7 @@ export class StoreThread {
   }
 
   /**
-   * Runs a task over there. Rejects when the task has ended, after an abort too, so that nothing goes on behind the
+   * Runs a task over there. Rejects when the task has ended, after an abort too, so that nothing continues behind the
    * caller's back.
    *
    * @throws what the task throws; StoreThreadError when the worker dies; what the source of `gathered` throws;

@@ -1,6 +1,6 @@
 /**
  * Errors on their way to another thread. A structured clone keeps neither the class nor the fields of an error, so
- * that they travel as plain data: name, message, stack, cause, and every field of its own.
+ * that they travel as plain data: name, message, stack, cause, and every own field.
  */
 
 import * as commonErrors from '../errors.js'

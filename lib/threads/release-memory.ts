@@ -6,7 +6,7 @@ let nowhere: MessagePort | undefined
 
 /**
  * Detaches an ArrayBuffer and frees its memory. An idle thread collects no garbage, so that hundreds of megabytes
- * would stay for as long as it idles. Whoever still has the buffer finds it empty.
+ * would stay for as long as it idles. Other holders of the buffer find it empty.
  */
 export function releaseMemory(buffer: ArrayBuffer): void {
   if (nowhere === undefined) {

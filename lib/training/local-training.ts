@@ -33,13 +33,12 @@ export type LocalTrainingEvent =
 /**
  * Trains up to `windows` windows: in each, every peer follows the canonical head, leases, fetches, trains
  * and publishes, then the validator merges, evaluates and promotes. A store that has a canonical head of
- * this experiment is gone on with: the next window is the one after its step, and a window that was cut
+ * this experiment is resumed: the next window is the one after its step, and a window that was cut
  * off is done again.
  *
  * Throws what a peer or the validator throws, once all peers have ended their window; the store then holds
  * the last promoted head. Throws {@link ConfigError} when the store belongs to another experiment or
- * revision, and when `peers` is empty or names a peer twice. Who leaves the iteration early aborts the
- * window that is under way.
+ * revision, and when `peers` is empty or names a peer twice. Breaking out of the loop aborts the window in progress.
  */
 export async function* localTraining(
   parts: LocalTrainingParts,
@@ -59,7 +58,7 @@ export async function* localTraining(
     } else {
       refuseOtherExperiment(experiment, canonical)
       const lineage = await canonicalLineage(store, canonical)
-      // A cut between promoting a head and unpinning its base would keep the base's artifact for ever.
+      // A cut between promoting a head and unpinning its base would keep the base's artifact indefinitely.
       if (canonical.parent_head_id !== null) await store.unpinHead(canonical.parent_head_id)
       yield { kind: 'resumed', head: canonical, lineage }
     }

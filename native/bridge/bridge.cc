@@ -128,7 +128,7 @@ Napi::Value status(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// giveUp(id): boolean. Whether it was the running call: nobody waits for it from now on.
+/// giveUp(id): boolean. Whether it was the running call; its caller no longer waits.
 Napi::Value give_up(const Napi::CallbackInfo& info) {
   const auto id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
   const std::shared_ptr<Environment> environment = Environment::of(info.Env());

@@ -12,7 +12,7 @@
 namespace torchbed {
 namespace {
 
-/// From so many words on, the garbage collector is told not to look at every few hundred objects.
+/// From this many words on, the garbage collector is paused while objects are built.
 constexpr std::size_t kManyWords = 4096;
 
 void check(Napi::Env env, napi_status status) {

@@ -24,15 +24,15 @@ enum class Op : uint32_t {
   kInt,       ///< The argument, signed.
   kBigInt53,  ///< The next of `numbers`, which is whole.
   kInt64,     ///< The argument and a third word, lower half first.
-  kDigits,    ///< So many hexadecimal digits of `text`, with the sign.
+  kDigits,    ///< The next n hexadecimal digits of `text`, sign included.
   kFloat,     ///< The next of `numbers`.
-  kText,      ///< So many units of `text`.
+  kText,      ///< The next n units of `text`.
   kNewKey,    ///< As kText, and remembered as the next key.
   kKey,       ///< A remembered key.
   kObject,    ///< One of `objects`.
   kBytes,     ///< One of `objects`; a third word is the struct format of the elements.
-  kList,      ///< So many values follow.
-  kDict,      ///< So many pairs of key and value follow.
+  kList,      ///< A list: n values follow.
+  kDict,      ///< A dict: n pairs of key and value follow.
 };
 
 /// Text in whichever form holds it: one byte a unit when all of it is ASCII, else UTF-16.

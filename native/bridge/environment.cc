@@ -75,7 +75,7 @@ void Environment::close() {
   lent_.clear();
 }
 
-/// The memory goes with the environment, so this waits until nobody in Python can reach it: until the
+/// The memory goes with the environment, so this waits until nothing in Python can reach it: until the
 /// cancelled call has returned and what it kept is dropped, or Python has come to rest for good.
 void Environment::await_loans() {
   constexpr std::chrono::milliseconds kLook{20};
@@ -180,7 +180,7 @@ void Environment::on_wake(napi_env env, napi_value /*callback*/, void* context, 
   try {
     static_cast<Environment*>(context)->drain();
   } catch (const Napi::Error&) {  // NOLINT(bugprone-empty-catch)
-    // A worker that is being terminated makes no JavaScript values any more, and nobody waits for them.
+    // A worker that is being terminated can no longer make JavaScript values, and nothing waits for them.
   }
 }
 
@@ -212,7 +212,7 @@ void Environment::drain() {
 
 void Environment::settle_all(const std::vector<uint32_t>& ended_loans,
                              const std::vector<std::unique_ptr<Job>>& settled) {
-  // First, so that whoever awaits a call finds its buffers given back.
+  // First, so that the code that awaits a call finds its buffers given back.
   for (const uint32_t slot : ended_loans) give_back(slot);
   for (const std::unique_ptr<Job>& job : settled) {
     const Napi::HandleScope scope(env_);

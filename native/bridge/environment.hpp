@@ -74,7 +74,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void disown_session(uint32_t session) { sessions_.erase(session); }
 
   /// JS thread. Lends the ArrayBuffer of a `LentBuffer`, which is held until the loan ends. Neither is on
-  /// loan, taken or detached: whoever encoded the value has looked.
+  /// loan, taken or detached: the encoder has checked.
   std::shared_ptr<Loan> lend(const Napi::Object& lent_buffer);
 
   /// Any thread: the last party has let go of a loan.
@@ -116,7 +116,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::map<uint32_t, Lent> lent_;
   uint32_t last_slot_ = 0;
 
-  /// Whether a result is in the outbox, for whoever spins for it without the mutex.
+  /// Whether a result is in the outbox, for a thread that spins for it without the mutex.
   std::atomic<bool> has_result_{false};
 
   std::mutex mutex_;

@@ -413,7 +413,7 @@ std::size_t Interpreter::loans_kept(const Job& job) {
 }
 
 void Interpreter::finish(std::unique_ptr<Job> job) {
-  // Of a job that never ran: whoever awaits it finds its buffers given back.
+  // Of a job that never ran: the code that awaits it finds its buffers given back.
   job->params = {};
   const std::shared_ptr<Environment> owner = std::exchange(job->owner, nullptr);
   owner->deliver(std::move(job));

@@ -111,7 +111,7 @@ class Interpreter {
   std::shared_ptr<Environment> output_target();
 
   Host host_;
-  /// Whether has_work(), for whoever spins for it without the mutex.
+  /// Whether has_work(), for a thread that spins for it without the mutex.
   std::atomic<bool> has_work_{false};
   std::atomic<bool> is_overdue_{false};
   std::atomic<int64_t> models_{0};

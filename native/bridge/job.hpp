@@ -53,7 +53,7 @@ struct Job {
   bool cancel_requested = false;
   /// Whether its caller has been told that the deadline passed and waits no more. Guarded likewise.
   bool is_overdue = false;
-  /// Whether somebody who leaves has waited for its end in vain, so that nobody does again. Guarded likewise.
+  /// Whether somebody who leaves has waited for its end in vain, so that it does not happen again. Guarded likewise.
   bool is_given_up = false;
   Outcome outcome;
 };

@@ -15,7 +15,7 @@ struct LentBuffer {
 
 Loan& loan_of(PyObject* self) { return *reinterpret_cast<LentBuffer*>(self)->loan; }
 
-/// Any Python thread: whoever drops the last reference.
+/// Any Python thread: the one that drops the last reference.
 void deallocate(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   using Pointer = std::shared_ptr<Loan>;

@@ -14,7 +14,7 @@ class PyRef {
   PyRef() = default;
   /// Takes over the reference that a CPython function returned; null stands for its error.
   static PyRef take(PyObject* object) { return PyRef(object); }
-  /// Adds a reference of its own to a borrowed object.
+  /// Adds a reference to a borrowed object.
   static PyRef borrow(PyObject* object) {
     Py_XINCREF(object);
     return PyRef(object);

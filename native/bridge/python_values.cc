@@ -161,7 +161,7 @@ class FromPython {
     }
   }
 
-  /// A subclass may have a __len__ of its own, which may raise.
+  /// A subclass may override __len__, which may raise.
   static Py_ssize_t length(PyObject* sequence) {
     const Py_ssize_t length = PySequence_Size(sequence);
     if (length < 0) throw PythonErrorSet{};
@@ -192,7 +192,7 @@ class FromPython {
 
   /// `numpy.generic.item()`, or null when the object is no numpy scalar.
   static PyRef numpy_scalar_item(PyObject* object) {
-    // When nobody has imported numpy there is no numpy scalar either.
+    // Without numpy imported there is no numpy scalar either.
     PyObject* modules = PyImport_GetModuleDict();
     PyObject* numpy = PyDict_GetItemString(modules, "numpy");
     if (numpy == nullptr) return {};

@@ -169,7 +169,7 @@ def test_the_public_door_has_a_version_and_what_it_promises() -> None:
         assert getattr(torchbed, name) is not None
 
 
-# --- start: needs a bridge, so it gets a recorder in its place, in a process of its own ---
+# --- start: needs a bridge, so it gets a recorder in its place, in a separate process ---
 
 RECORDER = """
     import json, os, sys, types

@@ -299,7 +299,7 @@ class ReconcilesModels(Protocol[State]):
     ) -> MaybeAwaitable[State | None]:
         """Bring the two together: change canonical in place and return None, or replace it.
 
-        Training goes on with the result. Carry over optimizer state here if it should live on.
+        Training continues with the result. Carry over optimizer state here if it should live on.
         """
         ...
 

@@ -1,4 +1,4 @@
-/** The part `soak`: each thing of test/full/soak-items.ts repeated in a process of its own, one at a time. */
+/** The part `soak`: each thing of test/full/soak-items.ts repeated in a separate process, one at a time. */
 import { ITEMS, lineOf, problemsOf } from '../../dist/test/full/soak-items.js'
 import { runItem } from '../../dist/test/full/soak-item.js'
 import { note } from '../support/progress.mjs'

@@ -1,7 +1,7 @@
 /**
  * Tests with the native code under a sanitizer.
  *
- * Builds the libraries into build/asan or build/tsan and runs each test file in a process of its own. First a
+ * Builds the libraries into build/asan or build/tsan and runs each test file in a separate process. First a
  * control commits the error that the sanitizer must see.
  */
 import { existsSync } from 'node:fs'

@@ -87,7 +87,7 @@ function isAlive(pid) {
   return !isZombie(pid)
 }
 
-// In a container whose first process does not collect them, ended programs stay listed for ever.
+// In a container whose first process does not collect them, ended programs stay listed indefinitely.
 function isZombie(pid) {
   try {
     return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))

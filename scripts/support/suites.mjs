@@ -1,4 +1,4 @@
-/** The test suites: each runs in a process of its own and answers how many tests passed. */
+/** The test suites: each runs in a separate process and answers how many tests passed. */
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import process from 'node:process'

@@ -31,7 +31,7 @@ export interface BuiltAddon {
 }
 
 /**
- * Compile the addon from the package's source, and load it in a process of its own.
+ * Compile the addon from the package's source, and load it in a separate process.
  *
  * @throws BuildToolsMissingError, BuildError
  */
@@ -70,7 +70,7 @@ async function checkWritable(folder: string): Promise<void> {
   }
 }
 
-/** In another process: one that crashes is told of, and this one keeps nothing loaded. */
+/** In another process, so that a crash is reported and nothing stays loaded in this one. */
 async function checkLoads(addon: string): Promise<void> {
   try {
     const program = 'require(process.argv[1])'

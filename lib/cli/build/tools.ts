@@ -1,4 +1,4 @@
-/** What compiling the addon needs: looked for before CMake is run, and all that is missing is told at once. */
+/** What compiling the addon needs. Everything is checked before CMake runs, and all that is missing is reported at once. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'

@@ -97,7 +97,7 @@ export interface SafetensorsReport extends Report {
 
 export type InspectReport = StoreReport | ManifestReport | SafetensorsReport
 
-/** The problem that an error is; what is no TorchbedError is a defect and passes. */
+/** The problem that an error describes. Anything but a TorchbedError is a defect and is thrown on. */
 export function problemOf(
   error: unknown,
   place: Pick<Problem, 'artifact_id' | 'chunk_id'> = {},

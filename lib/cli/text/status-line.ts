@@ -2,7 +2,7 @@ import { fit, widthOf } from './width.js'
 import { columnsOf, isInteractive } from './terminal.js'
 
 /**
- * The last line of a terminal, which is redrawn in place while something goes on; lines that stay go above it.
+ * The last line of a terminal, redrawn in place while work is in progress; permanent lines go above it.
  * It takes one row at any width, also after the window has become another. Where the stream is no terminal
  * it is left out, and the lines that stay come alone. The cursor stays visible: Ctrl-C must leave the terminal
  * as it was.
@@ -10,7 +10,7 @@ import { columnsOf, isInteractive } from './terminal.js'
 export class StatusLine {
   readonly #stream: NodeJS.WriteStream
   readonly #isShown: boolean
-  /** Makes the text for a width, in columns; undefined while nothing goes on. */
+  /** Makes the text for a width, in columns; undefined while there is nothing to show. */
   #text: ((columns: number) => string) | undefined
   /** Columns that the drawn text takes. */
   #drawn = 0

@@ -27,7 +27,7 @@ import {
 /** The config that is read when none is named. */
 export const CONFIG_NAME = 'torchbed.json'
 
-/** Most peers that one process trains; each has a model of its own. */
+/** Most peers that one process trains, each with its own model. */
 export const MAX_PEERS = 64
 
 const peerCount = new Codec<number>({

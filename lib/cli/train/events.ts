@@ -12,7 +12,7 @@ export type TrainEvent =
       experiment: string
       peers: readonly PeerId[]
       windows: number
-      /** The canonical head that the run goes on from; null for a new experiment. */
+      /** The canonical head that the run resumes from; null for a new experiment. */
       resumedFrom: HeadId | null
       idleLoopDelayP99Ms: number
     }
@@ -73,7 +73,7 @@ export interface TrainSummary {
 /** Receives the events of a run in order. */
 export interface TrainReporter {
   event(event: TrainEvent): void
-  /** What goes on until the next event; of no interest once that is there. */
+  /** What is in progress until the next event; of no interest afterwards. */
   status(text: string): void
   /** A line that the workload, or the script that makes its data, printed. */
   output(line: string): void

@@ -67,7 +67,7 @@ async function run(executable: string, script: string, options: PrepareOptions):
   })
   const stop = () => child.kill()
   signal.addEventListener('abort', stop, { once: true })
-  // A script that does not heed SIGTERM must not outlive a process that waits no longer.
+  // A script that ignores SIGTERM must not outlive a process that has stopped waiting.
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
   const lastLines: string[] = []

@@ -18,7 +18,7 @@ const require = createRequire(import.meta.url)
 
 /**
  * Finds the addon: in the folder that `TORCHBED_PREBUILD` names, else in the package; there `build/Release` before
- * `build/Debug` before `prebuilds/<platform>-<arch>`, of which alone `PREBUILDS_ONLY` heeds; else beside Node.js.
+ * `build/Debug` before `prebuilds/<platform>-<arch>`, with `PREBUILDS_ONLY` only the last; else beside Node.js.
  *
  * @throws AddonError when there is none for this platform
  */

@@ -32,7 +32,7 @@ export interface Bridge {
     objects: readonly unknown[],
   ): Promise<PyValue>
   cancel(id: number): void
-  /** True when it was running: nobody waits for it from now on, and until it returns Python is overdue. */
+  /** True if it was running: its caller no longer waits, and Python is overdue until it returns. */
   giveUp(id: number): boolean
   isOverdue(): boolean
   takeProgress(): ProgressPieces

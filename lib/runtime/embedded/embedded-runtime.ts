@@ -29,7 +29,7 @@ import type { PyInput, PyValue } from '../values.js'
 /** Default of {@link EmbeddedRuntimeOptions.exitGraceMs}. */
 const EXIT_GRACE_MS = 2000
 
-/** In place of a model's number: all of the session, and itself. */
+/** Sentinel model number: release the whole session. */
 const WHOLE_SESSION = 0
 
 /** Options of {@link EmbeddedRuntime.start}. */
@@ -52,7 +52,7 @@ export interface EmbeddedRuntimeOptions {
   /**
    * `low` spares a short call most of the two wake-ups of sleeping threads. For it, a call made while no other
    * is pending keeps the event loop for its answer, for up to 50 µs; and after each call the interpreter thread
-   * stays awake for up to 200 µs, on a core of its own. For many short calls one after the other; long ones gain
+   * stays awake for up to 200 µs, keeping a core busy. For many short calls one after the other; long ones gain
    * nothing. Of this runtime's calls only. Default `normal`.
    */
   readonly latency?: 'normal' | 'low' | undefined
@@ -72,7 +72,7 @@ const output = new OutputHub()
  * stopped within two seconds, in the middle of training too. An idle runtime does not keep the process
  * alive.
  *
- * What Python prints is emitted a line at a time as `stdout` and `stderr`; a stream that nobody listens
+ * What Python prints is emitted a line at a time as `stdout` and `stderr`; a stream without a listener
  * to goes to the process's own.
  */
 export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements PythonRuntime {

@@ -29,23 +29,23 @@ const OP = {
   bigInt53: 4,
   /** The argument is the lower half; a third word is the upper one. */
   int64: 5,
-  /** So many hexadecimal digits of the common text, with the sign. */
+  /** The next n hexadecimal digits of the shared text, sign included. */
   digits: 6,
   /** The next of `numbers`. */
   float: 7,
-  /** So many units of the common text. */
+  /** The next n UTF-16 units of the shared text. */
   text: 8,
   /** As `text`, and remembered as the next key. */
   newKey: 9,
   /** A remembered key. */
   key: 10,
-  /** An object of its own: a long string, or a LentBuffer. */
+  /** A separate object: a long string, or a LentBuffer. */
   object: 11,
-  /** An object of its own: bytes; a third word is the struct format of their elements. */
+  /** A separate object: bytes; a third word is the struct format of their elements. */
   bytes: 12,
-  /** So many values follow. */
+  /** A list: n values follow. */
   list: 13,
-  /** So many pairs of key and value follow. */
+  /** A dict: n pairs of key and value follow. */
   dict: 14,
 } as const
 
@@ -64,7 +64,7 @@ export interface EncodedValue {
 
 /** Throws {@link RefusedValue} for what cannot cross, and what a getter throws. */
 export function encodeValue(value: PyInput): EncodedValue {
-  // A getter may make a call of its own in the middle of this one.
+  // A getter may make another call in the middle of this one.
   const encoder = idle.pop() ?? new Encoder()
   try {
     return encoder.encode(value)
@@ -107,7 +107,7 @@ class Encoder {
     return { words, wordCount, numbers, numberCount, text, objects }
   }
 
-  /** Makes ready for the next value. Nothing of this one is kept: it may be memory that its owner lets go of. */
+  /** Resets the encoder; keeps no reference to the previous value: it may be memory that its owner lets go of. */
   forget(): void {
     this.wordCount = 0
     this.numberCount = 0

@@ -46,7 +46,7 @@ export class WorkerListener {
     })
   }
 
-  /** Stops listening, and drops every connection that is not the worker's. Harmless twice. */
+  /** Stops listening and drops every connection that is not the worker's. Idempotent. */
   close(): void {
     this.#server.close()
     for (const socket of this.#candidates) socket.destroy()

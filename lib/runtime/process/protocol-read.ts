@@ -1,7 +1,7 @@
 /**
  * Values out of the JSON of a worker, with int and float kept apart.
  *
- * A reader of its own beside the one of lib/schema, because Python's JSON is more than that of the
+ * A separate reader beside that of lib/json, because Python's JSON is more than that of the
  * formats: NaN and infinities have tokens, an int has any size, a str may hold a lone surrogate.
  */
 import { MAX_INTEGER_DIGITS } from './constants.js'

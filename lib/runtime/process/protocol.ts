@@ -79,7 +79,7 @@ function ownFailure(value: PyValue | undefined): CallFailure | undefined {
   return { code, message, pythonType, traceback, path: place, stateChanged }
 }
 
-/** The failures of other workers that have a class of their own, by how their text begins. */
+/** Failures of third-party workers that have a class, by the start of their text. */
 const KNOWN_TEXTS = [
   ['unknown method ', 'ERR_UNKNOWN_METHOD'],
   ['unsupported metric value', 'ERR_METRIC_VALUE'],

@@ -9,7 +9,7 @@ import { workerLaunch, type WorkerProgram } from './launch.js'
 import { statusText, WorkerProcess } from './worker-process.js'
 
 export interface WorkerOptions extends WorkerProgram {
-  /** How long the worker may take to connect, in milliseconds; Infinity waits for ever. */
+  /** How long the worker may take to connect, in milliseconds; Infinity waits indefinitely. */
   readonly startTimeoutMs: number
 }
 
@@ -70,7 +70,7 @@ async function beforeItFails(
       reject(new WorkerStartError(`${what}${worker.lastWords}`))
     })
   })
-  failure.catch(() => undefined) // after the connection is there, nobody listens
+  failure.catch(() => undefined) // nothing listens once the connection is there
   try {
     return await Promise.race([connection, failure])
   } finally {

@@ -58,7 +58,7 @@ export interface SubprocessRuntimeOptions {
   readonly closeGraceMs?: number | undefined
   /**
    * How long an aborted call may go on before its worker is killed, in milliseconds. Default 5000;
-   * Infinity never kills. A worker of another make is killed at once, as nothing else stops it.
+   * Infinity never kills. A third-party worker is killed at once, because nothing else stops it.
    */
   readonly abortGraceMs?: number | undefined
   /** Largest frame that is read or sent, in bytes. Default 64 MiB. */
@@ -66,12 +66,12 @@ export interface SubprocessRuntimeOptions {
 }
 
 /**
- * Python in child processes: each workload has a worker of its own, which may crash, hang or be
+ * Python in child processes: each workload has its own worker, which may crash, hang or be
  * killed without this process. docs/guide/isolation.md says what differs from {@link EmbeddedRuntime}.
  *
  * Workers are children of the thread that opened them and end with it. An idle one does not keep
- * the process alive. What they print is emitted a line at a time as `stdout` and `stderr`; a stream
- * that nobody listens to goes to the process's own.
+ * the process alive. What they print is emitted a line at a time as `stdout` and `stderr`; a stream without a
+ * listener goes to the process's own.
  */
 export class SubprocessRuntime extends EventEmitter<OutputEvents> implements PythonRuntime {
   /** The Python that runs the workers. */
@@ -193,7 +193,7 @@ export class SubprocessRuntime extends EventEmitter<OutputEvents> implements Pyt
     await this.close()
   }
 
-  /** `stop` has a TorchbedError as its reason, which is what the caller is told. */
+  /** `stop` has a TorchbedError as its reason, which is what the caller receives. */
   async #open(spec: WorkloadSpec, stop: AbortSignal): Promise<SubprocessSession> {
     const { worker, socket } = await startWorker(this.#program, spec, this, stop)
     const session = new SubprocessSession(worker, socket, this.#session)

@@ -1,6 +1,6 @@
 /** Waiting with an end. */
 
-/** Whether a promise settles within so many milliseconds; Infinity waits for ever. Never rejects. */
+/** Whether a promise settles within `ms` milliseconds; Infinity waits indefinitely. Never rejects. */
 export function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer =

@@ -20,7 +20,7 @@ export function statusText({ exitCode, signal }: WorkerStatus): string {
 }
 
 /**
- * A running child process. It leads a process group of its own: Ctrl-C in the terminal is for this
+ * A running child process. It leads its own process group: Ctrl-C in the terminal is for this
  * process to decide on, and what a worker has started ends with it. It is killed when this
  * environment ends.
  */
@@ -71,7 +71,7 @@ export class WorkerProcess {
     return this.#hasExited
   }
 
-  /** What it wrote to stderr last, for the end of a message: empty, or lines of its own. */
+  /** What it wrote to stderr last, for the end of a message: empty, or whole lines. */
   get lastWords(): string {
     const text = this.#lastWords.trimEnd()
     return text === '' ? '' : `\nIts last lines on stderr:\n${text}`

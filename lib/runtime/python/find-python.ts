@@ -115,7 +115,7 @@ const probed = new Map<string, Promise<ProbedPython>>()
 
 /**
  * Ask one interpreter what it is, and check that it fits. Answers are kept for the life of the
- * process, per executable, working folder and environment (a pyenv shim heeds both); failures are
+ * process, per executable, working folder and environment (a pyenv shim depends on both); failures are
  * not kept.
  *
  * @param executable path of the interpreter, relative to `cwd`

@@ -16,7 +16,7 @@ export const PROBE_TIMEOUT_MS = 20_000
 /** Most output kept of an interpreter, in characters. A real answer has about 1,000. */
 const PROBE_OUTPUT_LIMIT = 256 * 1024
 
-/** Starts the line that carries the answer; a `sitecustomize` may print lines of its own. */
+/** Starts the line that carries the answer; a `sitecustomize` may print other lines. */
 const ANSWER_MARK = 'torchbed-probe:'
 
 // Runs on every Python from 2.7 on, so that an old one is reported as old and not as broken. Paths

@@ -31,7 +31,7 @@ export function supportsPatch(support: PatchSupport, patchClass: PatchClass): bo
 
 const PatchValues = map(PatchValue)
 
-/** A change of settings while training goes on. In `values`, integers are `bigint` and floats `number`. */
+/** A change of settings during training. In `values`, integers are `bigint` and floats `number`. */
 export const RuntimePatch = record('RuntimePatch', {
   patch_id: ContentId,
   class: PatchClass,

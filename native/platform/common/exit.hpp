@@ -5,7 +5,7 @@
 
 namespace torchbed {
 
-/// How long the process waits for Python to come to rest when nobody said otherwise.
+/// How long the process waits for Python to come to rest by default.
 inline constexpr std::chrono::milliseconds kDefaultGrace{2000};
 
 /// Registers an exit handler that shuts Python down (see Interpreter::shut_down) and, if it does

@@ -1,4 +1,4 @@
-// Threads that nobody joins, with a stack of a given size.
+// Detached threads with a stack of a given size.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace torchbed {
 
-/// Runs `body` on a new thread that nobody joins. False when the system gives no thread. Any thread.
+/// Runs `body` on a new detached thread. False if the system gives none. Any thread.
 bool start_detached_thread(std::size_t stack_bytes, std::function<void()> body);
 
 /// What debuggers and `top` call the current thread: ASCII, 15 characters at most.

@@ -1,4 +1,4 @@
-// Threads that nobody joins: pthreads, as std::thread takes no stack size.
+// Detached threads: pthreads, as std::thread takes no stack size.
 #include "../common/thread.hpp"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 // Leaving the process while Python may still be busy.
 //
 // Windows ends all other threads when a process exits, and only then tells the libraries, the last loaded first.
-// A destructor of torch may then wait for ever for a lock that an ended thread holds. torchbed_exit.dll is loaded
+// A destructor of torch may then wait indefinitely for a lock that an ended thread holds. torchbed_exit.dll is loaded
 // late, so that it is told before torch is.
 #include "../common/exit.hpp"
 

@@ -1,4 +1,4 @@
-// Threads that nobody joins: _beginthreadex, as std::thread takes no stack size.
+// Detached threads: _beginthreadex, as std::thread takes no stack size.
 #include "../common/thread.hpp"
 
 #include <process.h>

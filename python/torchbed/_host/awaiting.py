@@ -123,7 +123,7 @@ class Awaiter:
             # It ignores being cancelled. A loop that still holds it is of no use to later calls.
             loop.close()
         elif not task.cancelled():
-            task.exception()  # otherwise asyncio logs that nobody asked for it
+            task.exception()  # otherwise asyncio logs that it was never retrieved
 
 
 async def _consume(awaitable: Awaitable[T]) -> T:

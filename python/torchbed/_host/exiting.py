@@ -8,7 +8,7 @@ import time
 
 THREAD_GRACE_SECONDS = 1.0
 """How long thread pools and non-daemon threads may take to end, all together. Python itself
-would wait for ever; the host has a process to end."""
+would wait indefinitely; the host has a process to end."""
 
 
 def run_exit_functions() -> None:
@@ -26,7 +26,7 @@ def run_exit_functions() -> None:
 
 def _end_threads(deadline: float) -> None:
     # concurrent.futures registers here, not with atexit. Its functions wait for running jobs, so
-    # they get a thread of their own, which may be left behind.
+    # they get a separate thread, which may be left behind.
     registered = getattr(threading, "_threading_atexits", [])
     ending = list(reversed(registered))
     registered.clear()

@@ -187,7 +187,7 @@ def _note_fork() -> None:
 
 
 def _leave_forked_child() -> None:
-    """End a child that a hook forked and let return: nobody here could take its answer."""
+    """End a child that a hook forked and let return: nothing here could take its answer."""
     with contextlib.suppress(OSError):
         os.write(2, _FORKED_CHILD.encode())
     os._exit(1)

@@ -20,7 +20,7 @@ _tell: Tell = _bridge_tell
 
 
 def progress(step: int, total: int | None = None, **metrics: MetricValue) -> None:
-    """Tell whoever started the running call how far it is; nothing happens when nobody listens.
+    """Report the running call's progress to its listener; does nothing without one.
 
     step: how many steps are done, 0 or more. total: how many there are, if known. metrics: as a
     hook returns them, such as loss=0.5. Call it as often as you like, once a step: the listener

@@ -1,6 +1,6 @@
 """Python's signal handlers in a process whose signals belong to somebody else.
 
-The host's event loop has handlers of its own. Without SIGCHLD, which torch takes for the worker
+The host's event loop has its own handlers. Without SIGCHLD, which torch takes for the worker
 processes of a DataLoader, it would never again learn that a child process has ended.
 """
 

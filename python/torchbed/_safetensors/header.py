@@ -86,7 +86,7 @@ def parse_header(buffer: "ReadableBuffer", max_header_bytes: int = MAX_HEADER_BY
     buffer: contiguous memory of any type and writability; it is referred to during the call only.
     Time is linear in the header's length, some 15 µs for each tensor, and up to half a second for
     each MB of a hostile header; memory is some ten times that length at most.
-    Raises SafetensorsError for what is no safetensors file, TypeError for what is no buffer.
+    Raises SafetensorsError for an invalid safetensors file, TypeError if it is not a buffer.
     """
     raw, total_bytes = _header_bytes(buffer, max_header_bytes)
     try:
@@ -126,7 +126,7 @@ def shown_type(dtype: str, shape: Sequence[int]) -> str:
 
 
 def _header_bytes(buffer: "ReadableBuffer", limit: int) -> tuple[bytes, int]:
-    """Return a copy of the header, which nobody can change while it is read, and the file's length.
+    """Return a copy of the header, safe from changes while it is read, and the file's length.
 
     The memoryview dies with this frame. Releasing it by hand would tell an exporter that its
     memory is free while tensors over it live.

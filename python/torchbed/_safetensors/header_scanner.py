@@ -1,6 +1,6 @@
 """Reads the JSON of a safetensors header from front to back, as RFC 8259 has it.
 
-The standard library's reader is not used: it takes what is no JSON (NaN, lone surrogates), builds
+The standard library's reader is not used: it accepts invalid JSON (NaN, lone surrogates), builds
 all that a hostile header holds (up to 24 times its size), cannot be cancelled meanwhile, and nests
 as deep as the C stack goes. This one builds nothing that the header does not need.
 """
@@ -150,7 +150,7 @@ class HeaderScanner:
         self._depth -= 1
 
     def _large(self, token: str, fault: Literal["dimension", "offset"]) -> int:
-        # The length first: int() refuses thousands of digits with an error of its own.
+        # The length first: int() refuses thousands of digits with another error.
         if len(token) > 20 or int(token) > U64_MAX:
             self.refuse("json", f"{clip(token)} is not an integer from 0 to 2^64 - 1")
         if int(token) > SAFE_MAX:

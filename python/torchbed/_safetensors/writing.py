@@ -11,8 +11,8 @@ puts several metadata in a random order; here they are in the order of their nam
 tensors and metadata give equal bytes. Beyond that writer:
 
 - Tensors may be non-contiguous, on any device, and may share memory. Tied weights are written in
-  full under each of their names, and become separate copies for whoever reads the file.
-- The name `__metadata__`, with which that writer makes a file that nobody can read, is refused.
+  full under each of their names, and become separate copies for its readers.
+- The name `__metadata__`, with which that writer makes an unreadable file, is refused.
 """
 
 import json

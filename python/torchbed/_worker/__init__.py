@@ -1,1 +1,1 @@
-"""A workload in a process of its own, behind `python -m torchbed.worker`."""
+"""A workload in a separate process, behind `python -m torchbed.worker`."""

@@ -1,4 +1,4 @@
-"""A workload in a process of its own, for a host that wants it isolated (spec worker-protocol).
+"""A workload in a separate process, for a host that wants it isolated (spec worker-protocol).
 
     python -m torchbed.worker --factory M:A --config-json JSON --connect-host H --connect-port P
 

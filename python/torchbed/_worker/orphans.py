@@ -10,7 +10,7 @@ import threading
 import time
 
 ORPHAN_GRACE_SECONDS = 2.0
-"""How long a call may take to unwind once nobody waits for its answer any more."""
+"""How long a call may take to unwind once nothing waits for its answer."""
 
 _PR_SET_PDEATHSIG = 1
 

@@ -31,7 +31,7 @@ class Connection:
     def send(self, text: str) -> None:
         """Send a JSON text. Raises OSError when the host has closed, or died."""
         body = text.encode("ascii")
-        # One write: a header of its own would wait for the acknowledgement of the one before.
+        # One write: a separate header would wait for the acknowledgement of the one before.
         with self._sending:
             self.socket.sendall(_LENGTH.pack(len(body)) + body)
 

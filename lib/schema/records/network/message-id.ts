@@ -1,4 +1,4 @@
-/** Ids of gossip messages: the same announcement has the same id, whoever publishes it and when (spec network#message-ids). */
+/** Ids of gossip messages: an announcement has one id, regardless of publisher and time (spec network#message-ids). */
 
 import { compareUtf8 } from '../../../json/wire.js'
 import { ConfigError } from '../../../errors.js'

@@ -36,7 +36,7 @@ export function comparePeerRoles(a: PeerRole, b: PeerRole): number {
 /** A bare list of roles, as a set. */
 export const PeerRoles = setOf(PeerRole, comparePeerRoles)
 
-/** A set of roles as a record of its own. */
+/** A set of roles as a record. */
 export const PeerRoleSet = record('PeerRoleSet', { roles: PeerRoles })
 export type PeerRoleSet = Infer<typeof PeerRoleSet>
 
