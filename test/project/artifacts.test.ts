@@ -141,7 +141,7 @@ describe('an artifact', () => {
     assert.deepEqual(third.chunks, first.chunks)
   })
 
-  it('is shown to the workload as artifact.safetensors in a folder of its own', async () => {
+  it('is shown to the workload as artifact.safetensors in a separate folder', async () => {
     await using project = await openScripted(
       {
         materialize_model_artifact_path: 'see(args[1]) or usual(*args)',

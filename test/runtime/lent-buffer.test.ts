@@ -39,7 +39,7 @@ describe('LentBuffer', () => {
     assert.equal(lent.onLoan, false)
   }
 
-  it('is read by Python without a copy of its own', async () => {
+  it('is read by Python without a copy', async () => {
     const lent = LentBuffer.copyOf(bytes(1, 2, 3))
     assert.deepEqual(await probe('bytes(value)', lent), bytes(1, 2, 3))
     assert.equal(await probe('len(value)', lent), 3n)

@@ -1,4 +1,4 @@
-/** SubprocessRuntime with a worker of another make: one with the manners of the reference (spec worker-protocol). */
+/** SubprocessRuntime with a third-party worker, which behaves like the reference's (spec worker-protocol). */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -117,7 +117,7 @@ describe('SubprocessRuntime with a reference worker', () => {
     assert.ok(await running)
   })
 
-  it('takes no connection but that of its own child, whoever else comes first', async () => {
+  it('takes no connection but that of its own child, even if others come first', async () => {
     const folder = await Folder.create()
     try {
       const intruder = await folder.write('intruder.py', INTRUDER)

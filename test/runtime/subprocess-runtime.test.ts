@@ -189,7 +189,7 @@ while not os.path.exists(${JSON.stringify(join(folder, other))}): time.sleep(0.0
   })
 
   describe('the connection', () => {
-    it('is taken from its own child alone, whoever else comes first', async () => {
+    it('is taken from its own child alone, even if others come first', async () => {
       const folder = await Folder.create()
       try {
         const intruder = await folder.write('intruder.py', INTRUDER)

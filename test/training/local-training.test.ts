@@ -159,7 +159,7 @@ describe('a local run', () => {
     assert.equal(new Set(leases.map(({ lease_id }) => lease_id)).size, 6)
   })
 
-  it('gives each peer a cache of its own, named safely whatever the peer is called', async () => {
+  it('gives each peer its own cache, named safely whatever the peer is called', async () => {
     const peers = ['peer-1', '../../escape']
     await using run = await Run.make({ peers })
     await run.train(1)
