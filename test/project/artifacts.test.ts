@@ -5,18 +5,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { AbortError, ConfigError, HookRaisedError, TorchProject } from '../../lib/index.js'
 import {
-  AbortError,
   ChunkHashMismatchError,
   chunkingScheme,
-  ConfigError,
-  contentId,
   FsArtifactStore,
-  HookRaisedError,
-  RevisionMismatchError,
-  TorchProject,
   UnknownChunkError,
-} from '../../lib/index.js'
+} from '../../lib/store/index.js'
+import { contentId } from '../../lib/schema/index.js'
+import { RevisionMismatchError } from '../../lib/errors.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 import { batch, openScripted, scripted, seen, type Hooks } from './support.js'
 

@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import {
   AbortError,
-  BuffersRetainedError,
   EmbeddedRuntime,
   LentBuffer,
   ValueError,
   type PyValue,
   type WorkloadSession,
 } from '../../lib/index.js'
+import { BuffersRetainedError } from '../../lib/errors.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 
 const bytes = (...values: number[]) => new Uint8Array(values)

@@ -4,13 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import {
   AbortError,
   HookRaisedError,
-  MetricValueError,
   RuntimeClosedError,
-  UnknownMethodError,
   WorkerExitedError,
-  WorkerStartError,
   type SubprocessRuntimeOptions,
 } from '../../lib/index.js'
+import { MetricValueError, UnknownMethodError, WorkerStartError } from '../../lib/errors.js'
 import { doing, returning, workloadRoot } from '../support/workloads.js'
 import { Folder } from './interpreters.js'
 import { workersOf } from './shared/processes.js'

@@ -7,14 +7,13 @@ import {
   AbortError,
   ConfigError,
   findPython,
-  PythonNotFoundError,
   RuntimeClosedError,
   SubprocessRuntime,
   ValueError,
   WorkerExitedError,
-  WorkerStartError,
   type PyInput,
 } from '../../lib/index.js'
+import { PythonNotFoundError, WorkerStartError } from '../../lib/errors.js'
 import { doing, returning, workloadRoot } from '../support/workloads.js'
 import { Folder } from './interpreters.js'
 import { workersOf, untilGone } from './shared/processes.js'

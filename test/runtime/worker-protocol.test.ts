@@ -1,7 +1,8 @@
 /** The worker protocol without a process: frames, values as Python's JSON, responses. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { ProtocolError, PyFloat, type PyInput } from '../../lib/index.js'
+import { ProtocolError } from '../../lib/errors.js'
+import { PyFloat, type PyInput } from '../../lib/index.js'
 import { readResponse, requestFrame } from '../../lib/runtime/process/protocol.js'
 import { FrameReader, FrameTooLarge, frameOf } from '../../lib/runtime/process/protocol-frames.js'
 import { readPythonJson } from '../../lib/runtime/process/protocol-read.js'

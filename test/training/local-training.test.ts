@@ -3,14 +3,9 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  AbortError,
-  ConfigError,
-  EvaluationRefusedError,
-  HookRaisedError,
-  LeasePlanner,
-  MissingFetchEntryError,
-} from '../../lib/index.js'
+import { AbortError, ConfigError, HookRaisedError } from '../../lib/index.js'
+import { EvaluationRefusedError } from '../../lib/errors.js'
+import { LeasePlanner, MissingFetchEntryError } from '../../lib/data/index.js'
 import { canonicalHeadPath, canonicalLineage } from '../../lib/store/canonical-head.js'
 import { seen } from '../project/support.js'
 import { EXAMPLES, experiment, idsOf, readJson, Run } from './support.js'

@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import {
   AbortError,
-  HookMissingError,
   HookRaisedError,
   PyFloat,
   RuntimeClosedError,
@@ -18,6 +17,7 @@ import {
   type PyValue,
   type WorkloadSession,
 } from '../../../lib/index.js'
+import { HookMissingError } from '../../../lib/errors.js'
 import { doing, returning, workloadRoot } from '../../support/workloads.js'
 
 export type Runtime = PythonRuntime & EventEmitter<{ stdout: [string]; stderr: [string] }>
