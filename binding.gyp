@@ -8,7 +8,11 @@
         {
           "action_name": "cmake",
           "inputs": ["CMakeLists.txt"],
-          "outputs": ["build/Release/torchbed.node", "build/Release/torchbed_bridge.so"],
+          "outputs": [
+            "build/Release/torchbed.node",
+            "build/Release/torchbed_bridge.so",
+            "build/Release/torchbed_numerics.so"
+          ],
           "action": ["node", "dist/lib/cli/main.js", "build"]
         }
       ]

@@ -1,5 +1,5 @@
 /**
- * Build the native libraries: build/Release/torchbed.node and build/Release/torchbed_bridge.so.
+ * Build the native libraries: build/Release/torchbed.node, and torchbed_bridge.so and torchbed_numerics.so beside it.
  *
  * Arguments are passed on to cmake-js, as in `--CDTORCHBED_SANITIZE=ON --out build/asan`.
  * Only what has changed is compiled. Set-up calls the same code when a source has changed.

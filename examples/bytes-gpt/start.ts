@@ -5,9 +5,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { cli, projectRoot } from '../root.js'
+import { packageRoot } from '../../lib/runtime/package-root.js'
 
-process.chdir(projectRoot)
+const root = packageRoot()
+process.chdir(root)
 const example = join('examples', 'bytes-gpt')
 const out = join('out', 'bytes-gpt')
 const python = join('.venv', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
@@ -36,7 +37,7 @@ const steps = [
   () => run(python, [join(example, 'prepare_bytes.py'), '--out', join(out, 'data')], 2),
   () =>
     run(process.execPath, [
-      cli,
+      join('dist', 'lib', 'cli', 'main.js'),
       ...['train', join(example, 'config.json'), '--python', python, '--out', out],
       ...furtherArgs,
     ]),

@@ -1,9 +1,6 @@
 /** How free the event loop is, seen from inside by a timer and from outside by requests. */
 import { Agent, get } from 'node:http'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
-
-/** How often the timer ticks, in milliseconds. */
-const TICK_MS = 1
+import { LoopDelay } from '../../lib/cli/train/loop-delay.js'
 
 /** How often a request is sent, in milliseconds. */
 const PROBE_MS = 100
@@ -19,7 +16,7 @@ export interface LoopSample {
 
 /** Watches from {@link start} to {@link stop}. Keeps the process alive for as long. */
 export class LoopMonitor {
-  readonly #delay = monitorEventLoopDelay({ resolution: TICK_MS })
+  readonly #delay = new LoopDelay()
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #latencies: number[] = []
   #isWaiting = false
@@ -27,15 +24,15 @@ export class LoopMonitor {
 
   /** Begins to send requests to the URL, one at a time. */
   start(url: string): void {
-    this.#delay.enable()
+    this.#delay.reset()
     this.#timer = setInterval(() => this.#probe(url), PROBE_MS)
   }
 
   /** What was seen since the last call. */
   sample(): LoopSample {
     const sample = {
-      delayP99Ms: lateness(this.#delay.percentile(99)),
-      delayMaxMs: lateness(this.#delay.max),
+      delayP99Ms: this.#delay.p99(),
+      delayMaxMs: this.#delay.max(),
       latencyMaxMs: this.#latencies.length === 0 ? null : Math.max(...this.#latencies),
     }
     this.#delay.reset()
@@ -45,7 +42,7 @@ export class LoopMonitor {
 
   stop(): void {
     clearInterval(this.#timer)
-    this.#delay.disable()
+    this.#delay.stop()
     this.#agent.destroy()
   }
 
@@ -60,10 +57,4 @@ export class LoopMonitor {
       .on('error', () => undefined) // A server that is closing refuses; that says nothing of the loop.
       .on('close', done)
   }
-}
-
-/** The histogram holds nanoseconds between ticks; what exceeds the interval is delay, here in milliseconds. */
-function lateness(nanoseconds: number): number {
-  const milliseconds = Number.isFinite(nanoseconds) ? nanoseconds / 1e6 : 0
-  return Math.max(0, milliseconds - TICK_MS)
 }

@@ -33,7 +33,6 @@ export {
   microEpochPipeline,
   SHARDED_PIPELINE_NAME,
   shardedDataPipeline,
-  type Awaitable,
   type CustomPipeline,
   type LeaseDataPipeline,
   type PayloadFunction,

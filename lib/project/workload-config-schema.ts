@@ -21,13 +21,11 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   }
 }
 
-/** What reading with a schema gives: the value, or problems. */
-export type SchemaResult<Output> =
+type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
-/** One problem that a schema found, and where. */
-export interface SchemaIssue {
+interface SchemaIssue {
   readonly message: string
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }

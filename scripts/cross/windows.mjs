@@ -45,8 +45,8 @@ export async function buildWindows() {
     ])
     await must('cmake', ['--build', FOLDER])
   })
-  return ['torchbed.node', 'torchbed_bridge.dll', 'torchbed_exit.dll'].map((name) =>
-    join(FOLDER, 'Release', name),
+  return ['torchbed.node', 'torchbed_bridge.dll', 'torchbed_numerics.dll', 'torchbed_exit.dll'].map(
+    (name) => join(FOLDER, 'Release', name),
   )
 }
 

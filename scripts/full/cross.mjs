@@ -17,6 +17,10 @@ const EXPECTED = {
     needs: ['KERNEL32.dll', 'msvcrt.dll', 'node.exe', 'python3.dll'],
     offers: ['torchbed_bridge_init'],
   },
+  'torchbed_numerics.dll': {
+    needs: ['KERNEL32.dll', 'msvcrt.dll', 'node.exe'],
+    offers: ['napi_register_module_v1', 'node_api_module_get_api_version_v1'],
+  },
   'torchbed_exit.dll': {
     needs: ['KERNEL32.dll', 'msvcrt.dll'],
     offers: ['torchbed_at_end'],

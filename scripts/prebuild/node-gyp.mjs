@@ -2,7 +2,8 @@
 /**
  * Stands in for node-gyp when prebuildify calls it: compiles with CMake into build/Release of the working folder.
  *
- * The bridge is named after its libc there, as prebuildify names the loader: two of them share a folder.
+ * The libraries beside the loader are named after their libc there, as prebuildify names the loader: two of each
+ * share a folder.
  */
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -28,8 +29,9 @@ try {
     variables,
   })
   if (platform === 'linux') {
-    const bridge = join(folder, 'torchbed_bridge.so')
-    await rename(bridge, join(folder, `torchbed_bridge.${libc}.so`))
+    for (const name of ['torchbed_bridge', 'torchbed_numerics']) {
+      await rename(join(folder, `${name}.so`), join(folder, `${name}.${libc}.so`))
+    }
   }
 } catch (error) {
   reportFailure('The prebuild', error)

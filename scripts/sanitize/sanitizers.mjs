@@ -10,6 +10,8 @@ const CALLS = [
   'test/runtime/low-latency.test.ts',
 ]
 
+const NUMERICS = ['test/diloco/numerics.test.ts', 'test/diloco/borrowing.test.ts']
+
 /** Titles, as an expression for mocha. */
 const LEFT_OUT = [
   // Nothing is fast under a sanitizer.
@@ -33,7 +35,7 @@ export const SANITIZERS = {
     },
     control: 'use-after-take.mjs',
     expected: 'heap-use-after-free',
-    tests: [...LENT, ...CALLS],
+    tests: [...LENT, ...CALLS, ...NUMERICS],
     leftOut: LEFT_OUT,
     /** Warnings are no reports. */
     counts: (text) => /ERROR: AddressSanitizer|runtime error:/.test(text),
@@ -49,10 +51,11 @@ export const SANITIZERS = {
       TSAN_OPTIONS: 'exitcode=0:allocator_may_return_null=1:history_size=7:report_signal_unsafe=0',
     },
     control: null,
-    tests: [...LENT, ...CALLS],
+    tests: [...LENT, ...CALLS, ...NUMERICS],
     leftOut: LEFT_OUT,
     /** Node and Python are not built with it, so their atomic operations look like races: ours alone count. */
     counts: (text) =>
-      /WARNING: ThreadSanitizer/.test(text) && /native\/bridge|torchbed_bridge/.test(text),
+      /WARNING: ThreadSanitizer/.test(text) &&
+      /native\/(bridge|numerics)|torchbed_(bridge|numerics)/.test(text),
   },
 }

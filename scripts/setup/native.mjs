@@ -15,13 +15,13 @@ import { ending, runLogged } from './run-logged.mjs'
 
 const LIBRARIES =
   process.platform === 'win32'
-    ? ['torchbed_bridge.dll', 'torchbed_exit.dll']
-    : ['torchbed_bridge.so']
+    ? ['torchbed_bridge.dll', 'torchbed_numerics.dll', 'torchbed_exit.dll']
+    : ['torchbed_bridge.so', 'torchbed_numerics.so']
 const PRODUCTS = ['torchbed.node', ...LIBRARIES].map((name) => join(ROOT, 'build', 'Release', name))
 const TOOLS = ['cmake-js', 'node-addon-api', 'node-api-headers']
 
 /**
- * Build the two libraries unless they are up to date. They use Python's stable ABI, so that any
+ * Build the libraries unless they are up to date. They use Python's stable ABI, so that any
  * Python's headers will do and a change of the chosen Python needs no new build.
  *
  * @param python the chosen Python, or null

@@ -63,16 +63,16 @@ function namesOf(path: string): string[] {
 describe('the sources', () => {
   const files = sourceFiles()
 
-  it('have no unused export', () => {
+  it('have no export that nobody uses', () => {
     assert.ok(files.length > 300)
     assert.deepEqual(deadExports(files), [])
   })
 
-  it('have no file that is neither run nor imported', () => {
+  it('have no file that nobody runs or imports', () => {
     assert.deepEqual(deadFiles(files), [])
   })
 
-  it('are found out for a dead export and a dead file', () => {
+  it('would be told of a dead export and of a dead file', () => {
     const file = parse('lib/nobody-names-this.ts', 'export const neverRead = 1\n')
     assert.deepEqual(deadExports([file]), ['lib/nobody-names-this.ts: neverRead'])
     assert.deepEqual(deadFiles([file]), ['lib/nobody-names-this.ts'])

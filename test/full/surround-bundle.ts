@@ -13,8 +13,7 @@ const run = promisify(execFile)
 const APP = `
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { EmbeddedRuntime } from 'torchbed'
-import { FsArtifactStore } from 'torchbed/store'
+import { EmbeddedRuntime, FsArtifactStore } from 'torchbed'
 
 const folder = process.argv[3]
 let result

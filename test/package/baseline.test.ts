@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { bridgeBeside } from '../../lib/runtime/embedded/addon.js'
+import { libraryBeside } from '../../lib/runtime/embedded/addon-place.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 
 interface Baseline {
@@ -28,7 +28,11 @@ describe('the libraries of the package', () => {
     const builtIt = isBuilt ? it : it.skip
     const why = isBuilt ? '' : ' (skipped: no prebuild; npm run prebuild makes it)'
     builtIt(`run on every linux-${arch} from glibc 2.28 on${why}`, async () => {
-      assert.deepEqual(libraries(arch), ['torchbed.glibc.node', 'torchbed_bridge.glibc.so'])
+      assert.deepEqual(libraries(arch), [
+        'torchbed.glibc.node',
+        'torchbed_bridge.glibc.so',
+        'torchbed_numerics.glibc.so',
+      ])
       for (const name of libraries(arch)) {
         assert.deepEqual(await baselineFaults(join(folder(arch), name), arch), [])
         assert.match(await glibcOf(join(folder(arch), name)), /^2\.(1\d|2[0-8])$/)
@@ -53,10 +57,12 @@ describe('the libraries of the package', () => {
     some(/offers \S+, which may be mistaken for another's$/)
   })
 
-  it('are two by two in a folder: a loader finds the bridge for its own libc', () => {
-    const beside = (name: string) => bridgeBeside(join(root, name))
+  it('are three by three in a folder: a loader finds the others for its own libc', () => {
+    const beside = (name: string) => libraryBeside(join(root, name), 'bridge')
     assert.equal(beside('torchbed.node'), join(root, 'torchbed_bridge.so'))
     assert.equal(beside('torchbed.glibc.node'), join(root, 'torchbed_bridge.glibc.so'))
     assert.equal(beside('torchbed.musl.node'), join(root, 'torchbed_bridge.musl.so'))
+    const numerics = libraryBeside(join(root, 'torchbed.musl.node'), 'numerics')
+    assert.equal(numerics, join(root, 'torchbed_numerics.musl.so'))
   })
 })

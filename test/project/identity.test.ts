@@ -3,13 +3,15 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ConfigError, EmbeddedRuntime, TorchProject } from '../../lib/index.js'
 import {
+  ConfigError,
+  EmbeddedRuntime,
   PythonNotFoundError,
   RevisionMismatchError,
+  supportedWorkload,
+  TorchProject,
   WorkloadImportError,
-} from '../../lib/errors.js'
-import { supportedWorkload } from '../../lib/schema/index.js'
+} from '../../lib/index.js'
 import { workloadRoot } from '../support/workloads.js'
 import { modelsInPython, openScripted, scripted } from './support.js'
 

@@ -6,11 +6,15 @@ import {
   artifactId,
   AssignmentLease,
   assignmentHash,
+  buildArtifactDescriptor,
   bytes,
+  CheckpointCatalog,
+  chunkingScheme,
   ContentId,
   contentIdOf,
   ContributionReceipt,
   DataReceipt,
+  DataReceiptBuilder,
   dataReceiptId,
   DatasetSizing,
   DatasetView,
@@ -21,15 +25,19 @@ import {
   i64Exact,
   json,
   leaseId,
+  LeasePlanner,
   LeaseSelection,
   list,
+  MergePlan,
   MetricValue,
   MicroShard,
+  MicroShardPlanner,
   MicroShardPlannerConfig,
   optional,
   parseJson,
   pathComponent,
   RuntimePatch,
+  ShardAwareSampler,
   StudyId,
   text,
   Timestamp,
@@ -37,15 +45,7 @@ import {
   timestampNanoseconds,
   tuple,
   u64,
-} from '../../lib/schema/index.js'
-import { buildArtifactDescriptor, chunkingScheme } from '../../lib/store/index.js'
-import { CheckpointCatalog, MergePlan } from '../../lib/lineage/index.js'
-import {
-  DataReceiptBuilder,
-  LeasePlanner,
-  MicroShardPlanner,
-  ShardAwareSampler,
-} from '../../lib/data/index.js'
+} from '../../lib/index.js'
 import { float32Text, float64Text } from '../../lib/json/float-text.js'
 import { encodeCbor } from '../../lib/schema/cbor.js'
 import { patchId } from '../../lib/schema/records/patch.js'

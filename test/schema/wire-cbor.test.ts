@@ -29,8 +29,7 @@ import {
   ControlResponse,
   EMPTY_SNAPSHOT,
 } from '../../lib/schema/records/network/index.js'
-import { contentId } from '../../lib/schema/index.js'
-import { WireFormatError } from '../../lib/errors.js'
+import { contentId, WireFormatError } from '../../lib/index.js'
 
 const hex = (value: Uint8Array) => Buffer.from(value).toString('hex')
 const unhex = (value: string) => new Uint8Array(Buffer.from(value, 'hex'))

@@ -4,15 +4,16 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   EmptyMergeCandidateError,
+  LeasePlanner,
   MixedBaseHeadError,
   MixedContributionScopeError,
   NonPositiveContributionWeightError,
+  ShardCache,
   UnknownChunkError,
   InvalidRecordError,
   UnknownHeadError,
-} from '../../lib/store/index.js'
-import { LeasePlanner, ShardCache } from '../../lib/data/index.js'
-import type { HeadDescriptor } from '../../lib/schema/index.js'
+  type HeadDescriptor,
+} from '../../lib/index.js'
 import {
   canonicalHeadPath,
   readCanonicalHead,

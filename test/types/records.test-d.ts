@@ -2,20 +2,19 @@
 import { expectTypeOf } from 'expect-type'
 import {
   AbortError,
+  ArtifactDescriptor,
   ConfigError,
   DeadlineError,
+  HeadId,
   HookRaisedError,
+  PythonBatchRef,
+  RevisionMismatchError,
   TorchbedError,
   WorkerExitedError,
-  type TorchProject,
-} from '../../lib/index.js'
-import {
-  ArtifactDescriptor,
-  HeadId,
-  PythonBatchRef,
   type ArtifactId,
   type ChunkId,
   type Codec,
+  type ConfigIssue,
   type ContentId,
   type EvalSplit,
   type HeadDescriptor,
@@ -24,8 +23,8 @@ import {
   type LeaseId,
   type MicroShardId,
   type PeerId,
-} from '../../lib/schema/index.js'
-import { RevisionMismatchError, type ConfigIssue } from '../../lib/errors.js'
+  type TorchProject,
+} from '../../lib/index.js'
 
 declare const head: HeadId
 declare const peer: PeerId

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { access, constants, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { bridgeBeside } from '../../runtime/embedded/addon.js'
+import { libraryBeside } from '../../runtime/embedded/addon-place.js'
 import { packageRoot } from '../../runtime/package-root.js'
 import { compile } from './compile.js'
 import { BuildError } from './errors.js'
@@ -47,7 +47,7 @@ export async function buildAddon(options: BuildAddonOptions = {}): Promise<Built
   await checkLoads(addon)
   return {
     addon,
-    bridge: bridgeBeside(addon),
+    bridge: libraryBeside(addon, 'bridge'),
     tools,
     seconds: (performance.now() - start) / 1000,
     prebuildFolder: place === source ? null : place,

@@ -1,7 +1,7 @@
 /** Where the native addon is, why there, and the command that repairs it when it is not. */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, sep } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import { AddonError, type Repair } from '../../errors.js'
 import { packageRoot } from '../package-root.js'
 import { unsetVariable } from '../python/install-commands.js'
@@ -37,6 +37,12 @@ export function findAddon(): AddonPlace {
       { ...addonRepair(), cause },
     )
   }
+}
+
+/** `torchbed_bridge.glibc.so` beside `torchbed.glibc.node`: prebuilds for different libcs share a folder. */
+export function libraryBeside(loader: string, library: 'bridge' | 'numerics'): string {
+  const name = basename(loader, '.node').replace(/^torchbed/, `torchbed_${library}`)
+  return join(dirname(loader), `${name}.${process.platform === 'win32' ? 'dll' : 'so'}`)
 }
 
 /** How an addon that is absent or does not load comes to be. */

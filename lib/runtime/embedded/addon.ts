@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module'
-import { basename, dirname, join } from 'node:path'
 import { AddonError, RuntimeConflictError } from '../../errors.js'
-import { addonRepair, findAddon } from './addon-place.js'
+import { addonRepair, findAddon, libraryBeside } from './addon-place.js'
 import type { ProgressPieces } from './progress-hub.js'
 import type { PyValue } from '../values.js'
 
@@ -90,18 +89,12 @@ export function loadBridge(libpython: string, ...listeners: Parameters<Bridge['l
     )
   }
   try {
-    bridge = loader.load(libpython, bridgeBeside(path))
+    bridge = loader.load(libpython, libraryBeside(path, 'bridge'))
   } catch (cause) {
     throw new AddonError(`Cannot load ${libpython} into this process: ${String(cause)}`, { cause })
   }
   bridge.listen(...listeners)
   return bridge
-}
-
-/** `torchbed_bridge.glibc.so` beside `torchbed.glibc.node`: two prebuilds for different libcs share a folder. */
-export function bridgeBeside(loader: string): string {
-  const name = basename(loader, '.node').replace(/^torchbed/, 'torchbed_bridge')
-  return join(dirname(loader), `${name}.${process.platform === 'win32' ? 'dll' : 'so'}`)
 }
 
 function addonPath(): string {

@@ -1,0 +1,47 @@
+/**
+ * torchbed/diloco: the arithmetic of DiLoCo (arXiv 2311.08105), in which peers train apart for many steps and then
+ * exchange what they have learned.
+ *
+ * All of it gives the same bits on every machine, whatever its processor and its number of threads: replicas that
+ * apply the same contributions have one {@link stateRoot}. It needs no Python.
+ *
+ * @packageDocumentation
+ */
+export {
+  applyRound,
+  type AppliedRound,
+  type Contributed,
+  type Outcome,
+  type ReplicaState,
+  type RoundOptions,
+} from './apply.js'
+export { CODECS } from './codecs/index.js'
+export type { Codec, CodecName } from './codecs/codec.js'
+export {
+  contribute,
+  owedAfter,
+  type ContributionInput,
+  type EncodedContribution,
+} from './error-feedback.js'
+export {
+  ContributionValueError,
+  NumericsMemoryError,
+  PayloadError,
+  VoidRoundError,
+  type PayloadRefusal,
+} from './errors.js'
+export { aggregate, combine, tokenWeights } from './mean.js'
+export type { Aggregate, Combination, Weighted } from './mean.js'
+export {
+  arraysOf,
+  DEFAULT_OUTER,
+  initialOuterState,
+  mix,
+  outerStep,
+  type OuterMemory,
+  type OuterOptimizer,
+  type OuterState,
+} from './outer.js'
+export { learningRate, type Schedule } from './schedule.js'
+export { screen, type Screening, type ScreenOptions, type Verdict } from './screen.js'
+export { stateRoot } from './state-root.js'
