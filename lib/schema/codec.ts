@@ -7,7 +7,7 @@
  * float `1.0`. Primitives, containers and variants that build codecs are in the files beside this one.
  */
 
-import { ConfigError, WireFormatError } from '../errors.js'
+import { ConfigError, WireFormatError, type ConfigIssue } from '../errors.js'
 import { encodeCbor } from './cbor.js'
 import { MAX_WIRE_BYTES } from './constants.js'
 import {
@@ -53,6 +53,8 @@ export interface JsonReadOptions extends JsonLimits {
 export interface WireReadOptions {
   /** Largest message, in bytes. Default {@link MAX_WIRE_BYTES}. */
   readonly maxBytes?: number
+  /** Told of each record that was left out of a list because it does not fit. */
+  readonly onDropped?: (issue: ConfigIssue) => void
 }
 
 /** The TypeScript type that a codec reads and writes. */
@@ -139,7 +141,8 @@ export class Codec<T> {
    *
    * @throws WireFormatError with the first problem and its place
    */
-  fromWireCbor(bytes: Uint8Array, { maxBytes = MAX_WIRE_BYTES }: WireReadOptions = {}): T {
+  fromWireCbor(bytes: Uint8Array, options: WireReadOptions = {}): T {
+    const { maxBytes = MAX_WIRE_BYTES, onDropped } = options
     const reader = new WireReader(bytes)
     const issues = new Issues()
     try {
@@ -149,6 +152,7 @@ export class Codec<T> {
       const value = this.decode(reader, issues)
       if (value !== INVALID) {
         reader.end()
+        for (const issue of issues.dropped) onDropped?.(configIssue(issue))
         return value
       }
     } catch (error) {

@@ -32,3 +32,6 @@ export const MAX_WIRE_DEPTH = 256
  * cap has some 100 000; ten times more would still take less than a second and 100 MB.
  */
 export const MAX_WIRE_VALUES = 500_000
+
+/** Most records that are left out of one snapshot before it is refused as a whole: each costs an error. */
+export const MAX_DROPPED_RECORDS = 1000

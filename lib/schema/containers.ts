@@ -2,10 +2,12 @@
 
 import { closestName } from '../core/closest-name.js'
 import { Codec, encodePart, refuse, type Infer } from './codec.js'
+import { MAX_DROPPED_RECORDS } from './constants.js'
 import { clip, describe } from './describe.js'
 import { INVALID, type Issues } from './issues.js'
 import { encodeText, text } from './primitives.js'
 import { RecordDecoder } from './record-decoder.js'
+import { WireSyntaxError } from './wire-reader.js'
 import { compareUtf8, type Wire } from '../json/wire.js'
 
 /** A value or `null`. As a field it may be absent when read, and is written as `null`. */
@@ -78,6 +80,40 @@ export function list<T>(item: Codec<T>): Codec<readonly T[]> {
       return Array.from(value, (part: T, index) => encodePart(item, part, index))
     },
   })
+}
+
+/**
+ * A list of records that others made: one that does not fit is left out where a peer sends the list, so that it does not
+ * take the others with it. In JSON it is as strict as {@link list}.
+ */
+export function tolerantList<T>(item: Codec<T>): Codec<readonly T[]> {
+  const strict = list(item)
+  return new Codec<readonly T[]>({
+    name: strict.name,
+    read: strict.read,
+    decode: (reader, issues) => {
+      const items: T[] = []
+      const count = reader.array()
+      for (let index = 0; index < count; index++) {
+        const start = reader.mark()
+        const part = issues.attempt(index, item.decode, reader, isSyntaxError)
+        if (part === INVALID) {
+          if (issues.dropped.length > MAX_DROPPED_RECORDS) {
+            return issues.report(`more than ${MAX_DROPPED_RECORDS} records do not fit`)
+          }
+          reader.rewind(start)
+          reader.skip()
+        } else items.push(part)
+      }
+      reader.leave()
+      return items
+    },
+    encode: (value) => strict.encode(value),
+  })
+}
+
+function isSyntaxError(error: unknown): error is WireSyntaxError {
+  return error instanceof WireSyntaxError
 }
 
 /** A set of texts: sorted by UTF-8 bytes, without duplicates, whatever order it came in. */

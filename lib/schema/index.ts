@@ -10,6 +10,7 @@ export {
   skipEmpty,
   skipNull,
   textSet,
+  tolerantList,
   tuple,
   withDefault,
   type Fields,

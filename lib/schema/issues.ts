@@ -25,6 +25,8 @@ export class Issues {
   readonly unknownFields: UnknownFields
   readonly #path: PropertyKey[] = []
   readonly #listed: Issue[] = []
+  /** Problems of parts that were left out, so that they are none of the whole. */
+  readonly dropped: Issue[] = []
   #count = 0
 
   constructor(unknownFields: UnknownFields = 'ignore') {
@@ -40,6 +42,34 @@ export class Issues {
     this.#path.push(key)
     const value = read(input, this)
     this.#path.pop()
+    return value
+  }
+
+  /**
+   * Like {@link part}, for a part that may be left out: its problem goes to {@link dropped}.
+   *
+   * @param isProblem whether an error is a problem of the part too
+   */
+  attempt<T, I>(
+    key: PropertyKey,
+    read: (input: I, issues: Issues) => T | typeof INVALID,
+    input: I,
+    isProblem: (error: unknown) => error is Error,
+  ): T | typeof INVALID {
+    const level = this.#path.length
+    const [count, listed] = [this.#count, this.#listed.length]
+    let value: T | typeof INVALID
+    try {
+      value = this.part(key, read, input)
+    } catch (error) {
+      if (!isProblem(error)) throw error
+      value = this.report(error.message)
+      this.#path.length = level
+    }
+    if (value === INVALID) {
+      this.dropped.push(...this.#listed.splice(listed))
+      this.#count = count
+    }
     return value
   }
 

@@ -14,6 +14,12 @@ import { clip } from './describe.js'
 /** Bytes that are not what they should be; the position is that of the reader. */
 export class WireSyntaxError extends Error {}
 
+/** A place in a message. */
+export interface WireMark {
+  readonly position: number
+  readonly depth: number
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Most bytes in the bignum of a u128. */
@@ -43,6 +49,17 @@ export class WireReader {
   /** Index of the next byte. */
   get position(): number {
     return this.#at
+  }
+
+  /** Where the reader is, for {@link rewind}. */
+  mark(): WireMark {
+    return { position: this.#at, depth: this.#depth }
+  }
+
+  /** Goes back to where it was. Values that were counted since remain so. */
+  rewind({ position, depth }: WireMark): void {
+    this.#at = position
+    this.#depth = depth
   }
 
   /** Checks that nothing follows. */

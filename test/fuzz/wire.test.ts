@@ -100,6 +100,11 @@ describe('hostile bytes as a message of a peer', () => {
         filled('ba000fffff', '61780080'),
       ],
       [
+        'records that do not fit',
+        ControlResponse,
+        filled(`a1${word('Snapshot')}b3${word('control_announcements')}${long}`, 'a0'),
+      ],
+      [
         'heads that promise',
         ControlResponse,
         filled(`a1${word('Snapshot')}`, 'bb00000000009fff00'),

@@ -7,11 +7,9 @@ import {
   AssignmentLease,
   assignmentHash,
   buildArtifactDescriptor,
-  bytes,
   CheckpointCatalog,
   chunkingScheme,
   ContentId,
-  contentIdOf,
   ContributionReceipt,
   DataReceipt,
   DataReceiptBuilder,
@@ -21,6 +19,7 @@ import {
   DEFAULT_DILOCO_POLICY,
   DiLoCoPolicy,
   f64,
+  GradientCodec,
   i64,
   i64Exact,
   json,
@@ -44,10 +43,17 @@ import {
   timestampFromNanoseconds,
   timestampNanoseconds,
   tuple,
+  u32,
   u64,
 } from '../../lib/index.js'
 import { float32Text, float64Text } from '../../lib/json/float-text.js'
 import { encodeCbor } from '../../lib/schema/cbor.js'
+import {
+  packChecksum,
+  PseudoGradientManifest,
+  pseudoGradientManifestId,
+  stateBlobId,
+} from '../../lib/schema/records/diloco.js'
 import { patchId } from '../../lib/schema/records/patch.js'
 import { map } from '../../lib/schema/index.js'
 import { PatchValue } from '../../lib/schema/values.js'
@@ -246,12 +252,44 @@ describe('merge plans of the reference', () => {
   })
 })
 
-describe('state blobs of the reference', () => {
-  it('have the same content ids', () => {
-    const hash = tuple('state blob hash', text, bytes)
-    const fields = { bytes: text, content_id: ContentId, encoding: text }
-    for (const blob of vectors(vectorFile('state-blobs'), fields)) {
-      assert.equal(contentIdOf(hash, [blob.encoding, unhex(blob.bytes)]), blob.content_id)
+describe('DiLoCo records of the reference', () => {
+  it('have the same content ids of 24 state blobs', () => {
+    const all = vectors(vectorFile('state-blobs'), {
+      bytes: text,
+      content_id: ContentId,
+      encoding: text,
+    })
+    assert.equal(all.length, 24)
+    for (const { bytes: content, content_id, encoding } of all) {
+      assert.equal(stateBlobId({ encoding, bytes: unhex(content) }), content_id)
+    }
+  })
+
+  it('have the same checksums of 96 packs, and manifests with the same text and ids', () => {
+    const all = vectors(vectorFile('gradients'), {
+      bytes: text,
+      codec: GradientCodec,
+      decoded: list(u32),
+      l2_norm_bits: text,
+      layout: text,
+      manifest_json: text,
+      max_abs_bits: u32,
+      pack_checksum: ContentId,
+      schema: text,
+      values: list(u32),
+    })
+    assert.equal(all.length, 96)
+    const floats = (bits: readonly number[]) => new Float32Array(Uint32Array.from(bits).buffer)
+    for (const vector of all) {
+      const pack = { model_schema_hash: vector.schema, layout_hash: vector.layout }
+      assert.equal(packChecksum({ ...pack, values: floats(vector.values) }), vector.pack_checksum)
+      const manifest = PseudoGradientManifest.fromJson(vector.manifest_json, {
+        unknownFields: 'refuse',
+      })
+      assert.equal(PseudoGradientManifest.toJson(manifest), vector.manifest_json)
+      assert.equal(pseudoGradientManifestId(manifest), manifest.manifest_id)
+      assert.equal(packChecksum({ ...pack, values: floats(vector.decoded) }), manifest.checksum)
+      assert.deepEqual(manifest.codec, vector.codec)
     }
   })
 })

@@ -15,6 +15,7 @@ import {
   setOf,
   skipNull,
   text,
+  tolerantList,
   tuple,
   u128,
   u64,
@@ -23,13 +24,13 @@ import {
   withDefault,
   type Codec,
 } from '../../lib/schema/index.js'
-import { MAX_WIRE_DEPTH, MAX_WIRE_VALUES } from '../../lib/schema/constants.js'
+import { MAX_DROPPED_RECORDS, MAX_WIRE_DEPTH, MAX_WIRE_VALUES } from '../../lib/schema/constants.js'
 import {
   ControlRequest,
   ControlResponse,
   EMPTY_SNAPSHOT,
 } from '../../lib/schema/records/network/index.js'
-import { contentId, WireFormatError } from '../../lib/index.js'
+import { contentId, WireFormatError, type ConfigIssue } from '../../lib/index.js'
 
 const hex = (value: Uint8Array) => Buffer.from(value).toString('hex')
 const unhex = (value: string) => new Uint8Array(Buffer.from(value, 'hex'))
@@ -284,6 +285,67 @@ describe('records between peers', () => {
     const numbers = setOf(u64, (a, b) => b - a)
     assert.deepEqual(numbers.fromWireCbor(unhex('84010302' + '03')), [3, 2, 1])
     assert.equal(hex(numbers.toWireCbor([1, 2, 2, 3])), '83030201')
+  })
+})
+
+describe('a list of records that others made', () => {
+  const Small = record('Small', { size: u64 })
+  const all = record('All', { records: tolerantList(Small) })
+  const written = (...items: string[]) =>
+    unhex(`a1677265636f726473${(0x80 + items.length).toString(16)}${items.join('')}`)
+  const good = 'a16473697a6505'
+
+  it('leaves out those that do not fit, and says which and why', () => {
+    const dropped: ConfigIssue[] = []
+    const beyond = 'a16473697a651b0040000000000000'
+    const read = all.fromWireCbor(
+      written(good, beyond, 'a16473697a656161', '82' + good + good, 'a0', good),
+      { onDropped: (issue) => dropped.push(issue) },
+    )
+    assert.deepEqual(read, { records: [{ size: 5 }, { size: 5 }] })
+    assert.deepEqual(
+      dropped.map(({ path }) => path),
+      ['records[1].size', 'records[2].size', 'records[3]', 'records[4].size'],
+    )
+    assert.match(dropped[0]!.message, /got 18014398509481984/)
+    assert.match(dropped[2]!.message, /expected a map \(Small\), got an array/)
+  })
+
+  it('is refused as a whole when it is not CBOR, or when nearly nothing fits', () => {
+    refuses(all, 'a1677265636f72647382ff' + good, /got the byte 0xff/, 'records')
+    refuses(all, 'a1677265636f72647382' + good, /the bytes end/, 'records')
+    const many = Buffer.from([0x99, 0, 0])
+    many.writeUInt16BE(MAX_DROPPED_RECORDS + 1, 1)
+    refuses(
+      all,
+      `a1677265636f726473${hex(many)}${'00'.repeat(MAX_DROPPED_RECORDS + 1)}`,
+      /more than 1000 records do not fit/,
+      'records',
+    )
+  })
+
+  it('is strict in JSON', () => {
+    assert.throws(() => all.fromJson('{"records":[{"size":-1}]}'), { code: 'ERR_CONFIG' })
+  })
+
+  it('keeps the rest of a snapshot readable', () => {
+    const announcement = {
+      network_id: 'n',
+      peer_id: 'p',
+      addresses: ['a'],
+      advertised_roles: { roles: ['TrainerCpu' as const] },
+      announced_at: '2026-01-02T03:04:05Z',
+    }
+    const snapshot = {
+      ...EMPTY_SNAPSHOT,
+      peer_directory_announcements: [announcement, announcement],
+    }
+    const bytes = Buffer.from(ControlResponse.toWireCbor({ Snapshot: snapshot }))
+    // A role of a later version in the first of the two.
+    bytes.write('TrainerXpu', bytes.indexOf('TrainerCpu'))
+    assert.deepEqual(ControlResponse.fromWireCbor(bytes), {
+      Snapshot: { ...EMPTY_SNAPSHOT, peer_directory_announcements: [announcement] },
+    })
   })
 })
 

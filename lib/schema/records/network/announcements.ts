@@ -1,7 +1,7 @@
 /** Announcements, and the snapshot of all that a peer knows (spec network-records#announcements and network#snapshot). */
 
 import type { Codec, Infer } from '../../codec.js'
-import { list, record, skipNull, withDefault } from '../../containers.js'
+import { list, record, skipNull, tolerantList, withDefault } from '../../containers.js'
 import { PeerId } from '../../ids.js'
 import { Timestamp } from '../../timestamp.js'
 import { HeadDescriptor } from '../head.js'
@@ -161,27 +161,34 @@ export const MetricsAnnouncement = record('MetricsAnnouncement', {
 })
 export type MetricsAnnouncement = Infer<typeof MetricsAnnouncement>
 
-/** All that a peer knows: nineteen lists, each of which has to be there. */
+/**
+ * All that a peer knows: nineteen lists, each of which has to be there. Much of it a peer only passes on, so a record that
+ * does not fit, such as one with a step beyond 2^53, is left out and the rest is read.
+ */
 export const ControlPlaneSnapshot = record('ControlPlaneSnapshot', {
-  control_announcements: list(ControlAnnouncement),
-  lifecycle_announcements: list(ExperimentLifecycleAnnouncement),
-  schedule_announcements: list(FleetScheduleAnnouncement),
-  head_announcements: list(HeadAnnouncement),
-  lease_announcements: list(LeaseAnnouncement),
-  merge_announcements: list(MergeAnnouncement),
-  merge_window_announcements: list(MergeWindowAnnouncement),
-  reducer_assignment_announcements: list(ReducerAssignmentAnnouncement),
-  update_announcements: list(UpdateEnvelopeAnnouncement),
-  aggregate_proposal_announcements: list(AggregateProposalAnnouncement),
-  reduction_certificate_announcements: list(ReductionCertificateAnnouncement),
-  validation_quorum_announcements: list(ValidationQuorumAnnouncement),
-  trainer_promotion_attestation_announcements: list(TrainerPromotionAttestationAnnouncement),
-  diffusion_promotion_certificate_announcements: list(DiffusionPromotionCertificateAnnouncement),
-  reducer_load_announcements: list(ReducerLoadAnnouncement),
-  auth_announcements: list(PeerAuthAnnouncement),
-  directory_announcements: list(ExperimentDirectoryAnnouncement),
-  peer_directory_announcements: list(PeerDirectoryAnnouncement),
-  metrics_announcements: list(MetricsAnnouncement),
+  control_announcements: tolerantList(ControlAnnouncement),
+  lifecycle_announcements: tolerantList(ExperimentLifecycleAnnouncement),
+  schedule_announcements: tolerantList(FleetScheduleAnnouncement),
+  head_announcements: tolerantList(HeadAnnouncement),
+  lease_announcements: tolerantList(LeaseAnnouncement),
+  merge_announcements: tolerantList(MergeAnnouncement),
+  merge_window_announcements: tolerantList(MergeWindowAnnouncement),
+  reducer_assignment_announcements: tolerantList(ReducerAssignmentAnnouncement),
+  update_announcements: tolerantList(UpdateEnvelopeAnnouncement),
+  aggregate_proposal_announcements: tolerantList(AggregateProposalAnnouncement),
+  reduction_certificate_announcements: tolerantList(ReductionCertificateAnnouncement),
+  validation_quorum_announcements: tolerantList(ValidationQuorumAnnouncement),
+  trainer_promotion_attestation_announcements: tolerantList(
+    TrainerPromotionAttestationAnnouncement,
+  ),
+  diffusion_promotion_certificate_announcements: tolerantList(
+    DiffusionPromotionCertificateAnnouncement,
+  ),
+  reducer_load_announcements: tolerantList(ReducerLoadAnnouncement),
+  auth_announcements: tolerantList(PeerAuthAnnouncement),
+  directory_announcements: tolerantList(ExperimentDirectoryAnnouncement),
+  peer_directory_announcements: tolerantList(PeerDirectoryAnnouncement),
+  metrics_announcements: tolerantList(MetricsAnnouncement),
 })
 export type ControlPlaneSnapshot = Infer<typeof ControlPlaneSnapshot>
 
