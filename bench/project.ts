@@ -1,15 +1,13 @@
 /** Projects as a p2p node has them: weights of a size, and the digits example. */
 
+import { chunkingScheme, type FsArtifactStore } from '../lib/store/index.js'
 import {
-  chunkingScheme,
   TorchProject,
-  type ArtifactDescriptor,
-  type ChunkingScheme,
-  type FsArtifactStore,
   type ModelHandle,
   type PythonRuntime,
   type WorkloadSpec,
 } from '../lib/index.js'
+import type { ArtifactDescriptor, ChunkingScheme } from '../lib/schema/index.js'
 import { benchWorkload } from './workload.js'
 
 /** A project over a workload. Chunks are as large as the store makes them by default, 8 MiB. */

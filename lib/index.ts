@@ -1,15 +1,26 @@
 /**
- * torchbed: CPython and PyTorch inside a Node.js process.
+ * torchbed: CPython and PyTorch inside a Node.js process. The everyday door: a project, its runtimes, values and
+ * errors. Records, data, stores and roles have doors of their own (`torchbed/schema`, `/data`, `/store`, `/lineage`,
+ * `/training`, `/safetensors`, `/zod`), and so have all error classes (`torchbed/errors`).
  *
  * @packageDocumentation
  */
 
-export * from './lineage/index.js'
-export * from './store/index.js'
-export * from './data/index.js'
-export * from './errors.js'
+export { localDataset } from './data/local-dataset.js'
+export {
+  AbortError,
+  ConfigError,
+  DeadlineError,
+  HookRaisedError,
+  InstallationError,
+  PythonFailureError,
+  RuntimeBusyError,
+  RuntimeClosedError,
+  TorchbedError,
+  ValueError,
+  WorkerExitedError,
+} from './errors.js'
 export { ModelHandle } from './project/model-handle.js'
-export { qualityWeight, standardContributionWeight } from './project/contribution.js'
 export {
   TorchProject,
   type TorchProjectOptions,
@@ -17,24 +28,35 @@ export {
   type WorkloadRevision,
 } from './project/torch-project.js'
 export type { MemoryBatch, ModelCandidate, TrainBatch } from './project/workload-calls.js'
-export {
-  validateStateDictFilter,
-  validateWorkloadConfig,
-  WORKLOAD_CONFIG_DEFAULTS,
-  type TorchRuntimeConfig,
-  type TorchWorkloadConfig,
+export type {
+  TorchRuntimeConfig,
+  TorchWorkloadConfig,
+  WorkloadConfigField,
 } from './project/workload-config.js'
-export type { StandardSchema, WorkloadConfigSchema } from './project/workload-config-schema.js'
+export type {
+  AnyWorkloadConfig,
+  SchemaInput,
+  SchemaIssue,
+  SchemaResult,
+  StandardSchema,
+  WorkloadConfigSchema,
+} from './project/workload-config-schema.js'
 export {
   EmbeddedRuntime,
   type EmbeddedRuntimeOptions,
 } from './runtime/embedded/embedded-runtime.js'
+export { LentBuffer } from './runtime/lent-buffer.js'
+export {
+  SubprocessRuntime,
+  type SubprocessRuntimeOptions,
+} from './runtime/process/subprocess-runtime.js'
+export { ProgressStream, type Progress, type ProgressListener } from './runtime/progress.js'
 export {
   findPython,
   type FindPythonOptions,
   type PythonInstallation,
+  type RefusedPython,
 } from './runtime/python/find-python.js'
-export { ProgressStream, type Progress, type ProgressListener } from './runtime/progress.js'
 export type {
   CallOptions,
   PythonRuntime,
@@ -43,11 +65,10 @@ export type {
   WorkloadSession,
   WorkloadSpec,
 } from './runtime/python-runtime.js'
-export { LentBuffer } from './runtime/lent-buffer.js'
 export { PyFloat, type PyInput, type PyValue } from './runtime/values.js'
+export type { Experiment } from './training/experiment.js'
 export {
-  SubprocessRuntime,
-  type SubprocessRuntimeOptions,
-} from './runtime/process/subprocess-runtime.js'
-export * from './safetensors/index.js'
-export * from './schema/index.js'
+  localTraining,
+  type LocalTrainingEvent,
+  type LocalTrainingParts,
+} from './training/local-training.js'

@@ -8,7 +8,8 @@
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { EmbeddedRuntime, FsArtifactStore, type TorchProject } from '../../lib/index.js'
+import { EmbeddedRuntime, type TorchProject } from '../../lib/index.js'
+import { FsArtifactStore } from '../../lib/store/index.js'
 import { openWeights, publish } from '../project.js'
 
 const [operation, megabytes, folder = ''] = process.argv.slice(2)

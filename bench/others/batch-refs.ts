@@ -3,7 +3,7 @@
  * import, so that the start of another bridge does not pay for torchbed's modules.
  */
 
-import type { PythonBatchRef } from '../../lib/index.js'
+import type { PythonBatchRef } from '../../lib/schema/index.js'
 
 /** So many references to one shard each. */
 export function batchRefs(count: number): PythonBatchRef[] {

@@ -1,6 +1,6 @@
 /** What a way into Python must be able to do, so that it can be measured beside the others. */
 
-import type { PythonBatchRef } from '../../lib/index.js'
+import type { PythonBatchRef } from '../../lib/schema/index.js'
 
 /** Where a bridge finds what it needs. All paths are absolute. */
 export interface Places {

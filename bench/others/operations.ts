@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { medianOf } from '../measure.js'
-import type { PythonBatchRef } from '../../lib/index.js'
+import type { PythonBatchRef } from '../../lib/schema/index.js'
 import { batchRefs } from './batch-refs.js'
 import type { Bridge, DigitsConfig } from './bridge.js'
 

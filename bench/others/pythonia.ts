@@ -9,7 +9,7 @@
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { PythonBatchRef } from '../../lib/index.js'
+import type { PythonBatchRef } from '../../lib/schema/index.js'
 import type { Bridge, DigitsConfig, Places } from './bridge.js'
 
 /** The part of its interface that is used here. */

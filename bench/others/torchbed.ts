@@ -1,12 +1,7 @@
 /** torchbed itself, with the defaults of EmbeddedRuntime. */
 
-import {
-  EmbeddedRuntime,
-  LentBuffer,
-  type PyInput,
-  type PythonBatchRef,
-  type WorkloadSession,
-} from '../../lib/index.js'
+import { EmbeddedRuntime, LentBuffer, type PyInput, type WorkloadSession } from '../../lib/index.js'
+import type { PythonBatchRef } from '../../lib/schema/index.js'
 import type { Bridge, DigitsConfig, Places } from './bridge.js'
 
 const MODEL = { model_id: 'm1' }

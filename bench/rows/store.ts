@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { chunkingScheme, EmbeddedRuntime, FsArtifactStore } from '../../lib/index.js'
+import { chunkingScheme, FsArtifactStore } from '../../lib/store/index.js'
+import { EmbeddedRuntime } from '../../lib/index.js'
 import { readWhole, timedThenRemoved, writeWhole } from '../files.js'
 import { interleaved } from '../measure.js'
 import { openWeights, publish } from '../project.js'

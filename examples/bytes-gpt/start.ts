@@ -5,10 +5,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { packageRoot } from '../../lib/runtime/package-root.js'
+import { cli, projectRoot } from '../root.js'
 
-const root = packageRoot()
-process.chdir(root)
+process.chdir(projectRoot)
 const example = join('examples', 'bytes-gpt')
 const out = join('out', 'bytes-gpt')
 const python = join('.venv', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
@@ -37,7 +36,7 @@ const steps = [
   () => run(python, [join(example, 'prepare_bytes.py'), '--out', join(out, 'data')], 2),
   () =>
     run(process.execPath, [
-      join('dist', 'lib', 'cli', 'main.js'),
+      cli,
       ...['train', join(example, 'config.json'), '--python', python, '--out', out],
       ...furtherArgs,
     ]),

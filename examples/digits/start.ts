@@ -5,10 +5,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { packageRoot } from '../../lib/runtime/package-root.js'
+import { cli, projectRoot } from '../root.js'
 
-const root = packageRoot()
-process.chdir(root)
+process.chdir(projectRoot)
 const example = join('examples', 'digits')
 const python = join('.venv', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
 
@@ -30,7 +29,6 @@ async function run(program: string, args: string[], stdout: 'inherit' | number):
 process.exitCode = await run(python, [join(example, 'prepare.py')], 2)
 if (process.exitCode === 0) {
   const train = ['train', join(example, 'config.json'), '--python', python, '--out', 'out/digits']
-  const cli = join('dist', 'lib', 'cli', 'main.js')
   process.exitCode = await run(
     process.execPath,
     [cli, ...train, ...process.argv.slice(2)],

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fastify, { type FastifyInstance } from 'fastify'
-import { packageRoot } from '../../lib/runtime/package-root.js'
+import { projectRoot } from '../root.js'
 import { Live, type LiveParts } from './live.js'
 import { metricsOf } from './metrics.js'
 
@@ -12,7 +12,7 @@ const PAGE_POLICY =
 
 /** The server, not yet listening. Closing it ends the streams of events. */
 export async function buildApp(parts: LiveParts): Promise<FastifyInstance> {
-  const page = await readFile(join(packageRoot(), 'examples', 'server', 'page.html'))
+  const page = await readFile(join(projectRoot, 'examples', 'server', 'page.html'))
   const metrics = metricsOf(parts.training, parts.runtime)
   const live = new Live(parts)
   const app = fastify({ forceCloseConnections: true })

@@ -1,6 +1,6 @@
 /** What the page shows: sampled twice a second, kept for those who come later, sent to those who listen. */
 import type { ServerResponse } from 'node:http'
-import type { PythonRuntime, RuntimeStats } from '../../lib/index.js'
+import type { PythonRuntime, RuntimeStats } from 'torchbed'
 import type { LoopMonitor, LoopSample } from './loop-monitor.js'
 import type { Training, TrainingStatus, WindowPoint } from './training.js'
 

@@ -1,6 +1,9 @@
 /** How free the event loop is, seen from inside by a timer and from outside by requests. */
 import { Agent, get } from 'node:http'
-import { LoopDelay } from '../../lib/cli/train/loop-delay.js'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+
+/** How often the timer ticks, in milliseconds. */
+const TICK_MS = 1
 
 /** How often a request is sent, in milliseconds. */
 const PROBE_MS = 100
@@ -16,7 +19,7 @@ export interface LoopSample {
 
 /** Watches from {@link start} to {@link stop}. Keeps the process alive for as long. */
 export class LoopMonitor {
-  readonly #delay = new LoopDelay()
+  readonly #delay = monitorEventLoopDelay({ resolution: TICK_MS })
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #latencies: number[] = []
   #isWaiting = false
@@ -24,15 +27,15 @@ export class LoopMonitor {
 
   /** Begins to send requests to the URL, one at a time. */
   start(url: string): void {
-    this.#delay.reset()
+    this.#delay.enable()
     this.#timer = setInterval(() => this.#probe(url), PROBE_MS)
   }
 
   /** What was seen since the last call. */
   sample(): LoopSample {
     const sample = {
-      delayP99Ms: this.#delay.p99(),
-      delayMaxMs: this.#delay.max(),
+      delayP99Ms: lateness(this.#delay.percentile(99)),
+      delayMaxMs: lateness(this.#delay.max),
       latencyMaxMs: this.#latencies.length === 0 ? null : Math.max(...this.#latencies),
     }
     this.#delay.reset()
@@ -42,7 +45,7 @@ export class LoopMonitor {
 
   stop(): void {
     clearInterval(this.#timer)
-    this.#delay.stop()
+    this.#delay.disable()
     this.#agent.destroy()
   }
 
@@ -57,4 +60,10 @@ export class LoopMonitor {
       .on('error', () => undefined) // A server that is closing refuses; that says nothing of the loop.
       .on('close', done)
   }
+}
+
+/** The histogram holds nanoseconds between ticks; what exceeds the interval is delay, here in milliseconds. */
+function lateness(nanoseconds: number): number {
+  const milliseconds = Number.isFinite(nanoseconds) ? nanoseconds / 1e6 : 0
+  return Math.max(0, milliseconds - TICK_MS)
 }

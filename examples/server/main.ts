@@ -3,7 +3,7 @@
  */
 import { once } from 'node:events'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { EmbeddedRuntime, SubprocessRuntime, type PythonRuntime } from '../../lib/index.js'
+import { EmbeddedRuntime, SubprocessRuntime, type PythonRuntime } from 'torchbed'
 import { buildApp } from './app.js'
 import { LoopMonitor } from './loop-monitor.js'
 import { Training } from './training.js'

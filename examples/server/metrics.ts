@@ -1,6 +1,6 @@
 /** The training in the text format of Prometheus. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { PythonRuntime, RuntimeState } from '../../lib/index.js'
+import type { PythonRuntime, RuntimeState } from 'torchbed'
 import type { Training } from './training.js'
 
 const STATES: readonly RuntimeState[] = ['idle', 'running', 'overdue', 'closed']

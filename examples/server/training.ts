@@ -8,12 +8,12 @@ import {
   PyFloat,
   TorchbedError,
   TorchProject,
-  type MetricValue,
   type ModelHandle,
   type Progress,
   type PythonRuntime,
-} from '../../lib/index.js'
-import { packageRoot } from '../../lib/runtime/package-root.js'
+} from 'torchbed'
+import type { MetricValue } from 'torchbed/schema'
+import { projectRoot } from '../root.js'
 
 /** What spirals_workload.py is called with. */
 export const SpiralsConfig = z
@@ -135,7 +135,7 @@ export class Training extends EventEmitter<TrainingEvents> {
   #open(signal: AbortSignal): Promise<TorchProject> {
     const runtime = {
       workload_factory: 'spirals_workload:Spirals',
-      module_search_roots: [join(packageRoot(), 'examples', 'server')],
+      module_search_roots: [join(projectRoot, 'examples', 'server')],
       workload_config: this.#options.config,
     }
     const options = { runtime: this.#runtime, signal, workloadConfigSchema: SpiralsConfig }

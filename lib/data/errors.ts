@@ -2,7 +2,7 @@
 
 import { TorchbedError } from '../errors.js'
 
-/** Base of every error of lib/data that is not a plain {@link ConfigError} or {@link AbortError}. */
+/** Base of every error of lib/data that is not a plain `ConfigError` or `AbortError`. */
 export abstract class DataError extends TorchbedError {}
 
 // --- spec planning#errors ---------------------------------------------------------------------------------

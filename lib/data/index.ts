@@ -33,6 +33,7 @@ export {
   microEpochPipeline,
   SHARDED_PIPELINE_NAME,
   shardedDataPipeline,
+  type Awaitable,
   type CustomPipeline,
   type LeaseDataPipeline,
   type PayloadFunction,

@@ -15,7 +15,7 @@ import { cachedMicroshardGroup, microEpoch } from './batches.js'
 import * as dataset from './dataset-registration.js'
 import type { AbortOptions } from '../core/time-slices.js'
 
-type Awaitable<T> = T | Promise<T>
+export type Awaitable<T> = T | Promise<T>
 
 /**
  * The way from a dataset to batches.

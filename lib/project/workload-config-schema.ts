@@ -21,11 +21,13 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   }
 }
 
-type SchemaResult<Output> =
+/** What reading with a schema gives: the value, or problems. */
+export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
-interface SchemaIssue {
+/** One problem that a schema found, and where. */
+export interface SchemaIssue {
   readonly message: string
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }

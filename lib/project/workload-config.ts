@@ -12,7 +12,7 @@ import type {
 } from '../schema/index.js'
 
 /** `workload_config`: what the factory is called with. May be left out where the type allows `undefined`. */
-type WorkloadConfigField<Config> = undefined extends Config
+export type WorkloadConfigField<Config> = undefined extends Config
   ? {
       /**
        * What the factory is called with; docs/reference/values.md says what arrives: `64` as an int, `0.5` and

@@ -8,7 +8,8 @@
 import type { Flavoured } from './branded.js'
 import { textOf, u64 } from './primitives.js'
 
-type Id<Name extends string> = Flavoured<string, Name>
+/** A string that the type system keeps apart from other ids. */
+export type Id<Name extends string> = Flavoured<string, Name>
 
 const id = <Name extends string>(name: Name) => textOf<Id<Name>>(name)
 

@@ -1,6 +1,14 @@
 /** The formats: records, ids, deterministic CBOR, JSON, timestamps (spec formats). */
 
-export { Codec, type CodecParts, type Decode, type Infer, type WireReadOptions } from './codec.js'
+export type { Flavoured } from './branded.js'
+export {
+  Codec,
+  type CodecParts,
+  type Decode,
+  type Infer,
+  type JsonReadOptions,
+  type WireReadOptions,
+} from './codec.js'
 export {
   list,
   map,
@@ -16,12 +24,18 @@ export {
   type Fields,
   type RecordOf,
 } from './containers.js'
-export { MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_PATH_COMPONENT_BYTES } from './constants.js'
+export {
+  MAX_JSON_BYTES,
+  MAX_JSON_DEPTH,
+  MAX_PATH_COMPONENT_BYTES,
+  MAX_WIRE_BYTES,
+} from './constants.js'
 export { contentId, contentIdFromDigest, contentIdOf, isContentId } from './content-id.js'
 export * from './ids.js'
 export type { JsonValue } from '../json/parser.js'
 export { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from '../json/read.js'
 export type { JsonStyle } from '../json/write.js'
+export { INVALID, Issues, type Issue, type Read, type UnknownFields } from './issues.js'
 export { pathComponent } from './path-component.js'
 export {
   bool,
@@ -62,5 +76,6 @@ export {
   timestampNow,
 } from './timestamp.js'
 export { anyValue, json, jsonFrom, Metrics, MetricValue, PatchValue } from './values.js'
-export { kinds, names, variants } from './variants.js'
+export { kinds, names, variants, type KindOf, type VariantOf, type Variants } from './variants.js'
+export type { WireReader } from './wire-reader.js'
 export { compareUtf8, isWellFormed, type Wire } from '../json/wire.js'

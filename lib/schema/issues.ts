@@ -19,7 +19,7 @@ export interface Issue {
 /** What becomes of fields that a record does not have. */
 export type UnknownFields = 'ignore' | 'refuse'
 
-/** Collects problems; lists the first {@link MAX_REPORTED_ISSUES} and counts the others. */
+/** Collects problems; lists the first `MAX_REPORTED_ISSUES` and counts the others. */
 export class Issues {
   /** Records that peers write may be of a later version; what a person writes may be misspelt. */
   readonly unknownFields: UnknownFields

@@ -33,7 +33,7 @@ const DOUBLE = 0xfb
 const BREAK = 0xff
 const INDEFINITE_TEXT = MAJOR.text | 31
 
-/** A reader at a place in bytes. Every method moves it past what it read, or throws a {@link WireSyntaxError}. */
+/** A reader at a place in bytes. Every method moves it past what it read, or throws a `WireSyntaxError`. */
 export class WireReader {
   readonly #bytes: Buffer
   readonly #view: DataView
@@ -85,6 +85,7 @@ export class WireReader {
     return count
   }
 
+  /** Ends the container that was entered last. */
   leave(): void {
     this.#depth--
   }

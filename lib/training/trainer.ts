@@ -52,6 +52,7 @@ export interface Contribution {
   readonly seconds: number
 }
 
+/** One peer of an experiment: follows the canonical head, leases, fetches, trains and publishes. */
 export class Trainer {
   readonly #parts: TrainerParts
   #model: ModelHandle | null = null
@@ -136,6 +137,7 @@ export class Trainer {
     }
   }
 
+  /** Releases the peer's model. */
   async close(): Promise<void> {
     await this.#model?.release()
     this.#model = null

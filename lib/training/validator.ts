@@ -26,6 +26,7 @@ export interface Promotion {
   readonly from: 'genesis' | 'merge' | 'best candidate'
 }
 
+/** Merges the contributions of a window, evaluates the candidates and promotes the best. */
 export class Validator {
   readonly #project: TorchProject
   readonly #experiment: Experiment

@@ -91,7 +91,7 @@ describe('the config of torchbed train', () => {
     assert.deepEqual(await issuesOf({ ...minimal, runtime }), [])
   })
 
-  it('is told line and column of what is no JSON', async () => {
+  it('reports line and column of text that is not JSON', async () => {
     const issues = await issuesOf('{\n  "runtime": {},\n  "dataset" {}\n}\n')
     assert.deepEqual(issues, [': expected ":" at line 3, column 13, got "{"'])
   })

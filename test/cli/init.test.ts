@@ -212,7 +212,7 @@ describe('torchbed train on a first project', () => {
     assert.throws(() => process.kill(script, 0), { code: 'ESRCH' })
   })
 
-  it('takes along a prepare script that heeds no signal', async () => {
+  it('ends a prepare script that ignores signals', async () => {
     await writeFile(
       join(folder, 'prepare.py'),
       'import os, signal, time\n' +

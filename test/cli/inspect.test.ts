@@ -390,7 +390,7 @@ describe('torchbed inspect', () => {
       }
     })
 
-    it('says of an artifact that it is no safetensors file, which is no damage', async () => {
+    it('reports an artifact that is not a safetensors file, which is no damage', async () => {
       await storeModel('other', Buffer.from('{"device": "cpu", "steps": 6}'))
       await storeModel('third', Buffer.from('anything'), 'pickle')
       const report = await inspectedStore(0)

@@ -44,7 +44,7 @@ terminalDescribe('torchbed train on a terminal (skipped where there are no ptys)
     })
   }
 
-  it('goes on within the new width when the terminal becomes narrower', async () => {
+  it('continues within the new width when the terminal becomes narrower', async () => {
     const run = { cwd: folder, columns: 100, laterColumns: 24 }
     const end = await onTerminal(['train'], run)
     assert.equal(end.code, 0, end.output)

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { FsArtifactStore } from '../../lib/index.js'
+import { FsArtifactStore } from '../../lib/store/index.js'
 import { canonicalLineage, readCanonicalHead } from '../../lib/store/canonical-head.js'
 import { jsonEvents, torchbed } from '../support/cli.js'
 import { withSmallDisk } from '../support/small-disk.js'
@@ -124,7 +124,7 @@ describe('torchbed train', () => {
     assert.ok(!both.stderr.includes('\u001b'), both.stderr)
   })
 
-  it('ends with 141 when nobody reads its output any more', async () => {
+  it('ends with 141 when the reader of its output is gone', async () => {
     const end = await torchbed(['train', await config(), '--out', out(), '--json'], {
       onStdout: (_, child) => child.stdout?.destroy(),
     })
@@ -218,7 +218,7 @@ describe('torchbed train', () => {
     assert.deepEqual(artifact, { device: 'python-plain', steps: 6 })
   })
 
-  it('goes on from the last promoted head when it is run again', async () => {
+  it('resumes from the last promoted head when it is run again', async () => {
     const first = await torchbed(['train', await config(), '--out', out(), '--json'])
     assert.equal(first.code, 0, first.stderr)
     const longer = await config({ training: { windows: 5, evaluation_split: 'Test' } })

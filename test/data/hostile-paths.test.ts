@@ -155,7 +155,7 @@ describe('paths from a peer', () => {
     assert.deepEqual(await readdir(elsewhere), ['precious'])
   })
 
-  it('do not wait for ever at a pipe', async function () {
+  it('do not wait indefinitely at a pipe', async function () {
     if (process.platform === 'win32') this.skip()
     const pipe = join(dataset.source, '00000.bin')
     await rm(pipe)

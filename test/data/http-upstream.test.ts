@@ -72,7 +72,7 @@ describe('an upstream over HTTP', () => {
     assert.deepEqual(await files(), ['fetch-manifest.json'])
   })
 
-  it('is an error when nobody listens', async () => {
+  it('is an error when the server does not listen', async () => {
     const { upstream } = server
     server.close()
     await assert.rejects(dataset.fetch([0], { upstream }), {
@@ -198,7 +198,7 @@ describe('an upstream over HTTP', () => {
     assert.equal((await fetch()).length, 1)
   })
 
-  it('may not redirect to another scheme, nor for ever', async () => {
+  it('may not redirect to another scheme, nor endlessly', async () => {
     for (const location of ['file:///etc/passwd', 'https://127.0.0.1/x', 'data:,x', 'http://']) {
       server.handlers.set(SHARD, redirect(location))
       await assert.rejects(fetch(), {
@@ -279,7 +279,7 @@ describe('an upstream over HTTP', () => {
     assert.equal((await dataset.fetch([1], { cache, upstream })).length, 1)
   })
 
-  it('stands in for nothing when it answers with what is no manifest', async () => {
+  it('does not replace the cached one when it answers with something else', async () => {
     const cache = dataset.cache()
     await fetch(cache)
     server.serve(MANIFEST, '<html>Please log in</html>')

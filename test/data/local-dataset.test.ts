@@ -3,15 +3,9 @@ import assert from 'node:assert/strict'
 import { appendFile, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  AbortError,
-  ConfigError,
-  contentId,
-  HashMismatchError,
-  plan,
-  PythonTorchDatasetConfig,
-  ShardFetchManifest,
-} from '../../lib/index.js'
+import { AbortError, ConfigError } from '../../lib/index.js'
+import { contentId, PythonTorchDatasetConfig, ShardFetchManifest } from '../../lib/schema/index.js'
+import { HashMismatchError, plan } from '../../lib/data/index.js'
 import { SafetensorsError, SafetensorsHeaderError } from '../../lib/safetensors/index.js'
 import { localDataset } from '../../lib/data/local-dataset.js'
 import { shard, writeShards } from '../support/shards.js'

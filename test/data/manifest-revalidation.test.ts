@@ -90,7 +90,7 @@ describe('the manifest in a cache', () => {
     assert.equal(await readFile(cached!.path, 'utf8'), 'other')
   })
 
-  it('is used unasked when the cache is told so', async () => {
+  it('is used without asking when the cache is configured so', async () => {
     const cache = dataset.cache({ manifest: 'cached' })
     await dataset.publish([dataset.entry(0)])
     await dataset.fetch([0], { cache })

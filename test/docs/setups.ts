@@ -38,7 +38,7 @@ const controller = new AbortController()
 const signal = controller.signal
 `
 
-/** A worker of another make under the name that the document gives it. */
+/** A third-party worker under the name that the document gives it. */
 const referenceWorker = `
 const worker = 'burn_p2p_python_runtime'
 mkdirSync(worker, { recursive: true })

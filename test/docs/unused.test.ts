@@ -63,16 +63,16 @@ function namesOf(path: string): string[] {
 describe('the sources', () => {
   const files = sourceFiles()
 
-  it('have no export that nobody uses', () => {
+  it('have no unused export', () => {
     assert.ok(files.length > 300)
     assert.deepEqual(deadExports(files), [])
   })
 
-  it('have no file that nobody runs or imports', () => {
+  it('have no file that is neither run nor imported', () => {
     assert.deepEqual(deadFiles(files), [])
   })
 
-  it('would be told of a dead export and of a dead file', () => {
+  it('are found out for a dead export and a dead file', () => {
     const file = parse('lib/nobody-names-this.ts', 'export const neverRead = 1\n')
     assert.deepEqual(deadExports([file]), ['lib/nobody-names-this.ts: neverRead'])
     assert.deepEqual(deadFiles([file]), ['lib/nobody-names-this.ts'])

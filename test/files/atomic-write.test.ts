@@ -157,7 +157,7 @@ describe('an atomic write', () => {
     assert.deepEqual(await left(), [name])
   })
 
-  it('leaves, when killed, a file that is told from others and removed later', async () => {
+  it('leaves, when killed, a file that is recognised and removed later', async () => {
     const script = `
       import { writeStreamAtomic } from ${JSON.stringify(MODULE)}
       async function* pieces() {

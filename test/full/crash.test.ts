@@ -86,7 +86,7 @@ describe('the judge of what a crash has left', () => {
     return target
   }
 
-  it('finds nothing wrong with what nobody has harmed', async () => {
+  it('finds nothing wrong with an intact store', async () => {
     assert.equal(await judge(await made('store')), '')
     assert.equal(await judge(await made('cache')), '')
   })

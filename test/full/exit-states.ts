@@ -5,12 +5,12 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import {
   EmbeddedRuntime,
   findPython,
-  FsArtifactStore,
   LentBuffer,
   TorchProject,
   type PyInput,
   type WorkloadSpec,
 } from '../../lib/index.js'
+import { FsArtifactStore } from '../../lib/store/index.js'
 import { loadBridge } from '../../lib/runtime/embedded/addon.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 import { STATES, WAYS, type Cell, type StateName } from './exit-cells.js'

@@ -13,7 +13,8 @@ const run = promisify(execFile)
 const APP = `
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { EmbeddedRuntime, FsArtifactStore } from 'torchbed'
+import { EmbeddedRuntime } from 'torchbed'
+import { FsArtifactStore } from 'torchbed/store'
 
 const folder = process.argv[3]
 let result

@@ -2,13 +2,9 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { manifestPieces, parseManifest } from '../../lib/data/manifest-json.js'
-import {
-  DataSchemaError,
-  MAX_FETCH_MANIFEST_BYTES,
-  parseSafetensorsHeader,
-  ProtocolError,
-  SafetensorsHeaderError,
-} from '../../lib/index.js'
+import { DataSchemaError, MAX_FETCH_MANIFEST_BYTES } from '../../lib/data/index.js'
+import { parseSafetensorsHeader, SafetensorsHeaderError } from '../../lib/safetensors/index.js'
+import { ProtocolError } from '../../lib/errors.js'
 import { readResponse } from '../../lib/runtime/process/protocol.js'
 import { FrameReader, frameOf, FrameTooLarge } from '../../lib/runtime/process/protocol-frames.js'
 import { readPythonJson } from '../../lib/runtime/process/protocol-read.js'

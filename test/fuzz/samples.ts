@@ -1,8 +1,9 @@
 /** Valid JSON for every codec that the package exports. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import * as torchbed from '../../lib/index.js'
-import { Codec, json, parseJson, type JsonValue } from '../../lib/index.js'
+import * as lineage from '../../lib/lineage/index.js'
+import * as schema from '../../lib/schema/index.js'
+import { Codec, json, parseJson, type JsonValue } from '../../lib/schema/index.js'
 import { packageRoot } from '../../lib/runtime/package-root.js'
 
 const FOLDER = join(packageRoot(), 'test', 'schema', 'fixtures')
@@ -55,9 +56,12 @@ const TEXTS = [
 const MAX_SAMPLES = 8
 
 /** Every exported codec by the name under which it is exported. */
-export const CODECS: readonly (readonly [string, Codec<unknown>])[] = Object.entries(
-  torchbed as Readonly<Record<string, unknown>>,
-).flatMap(([name, value]) => (value instanceof Codec ? [[name, value as Codec<unknown>]] : []))
+export const CODECS: readonly (readonly [string, Codec<unknown>])[] = Object.entries({
+  ...schema,
+  ...lineage,
+} as Readonly<Record<string, unknown>>).flatMap(([name, value]) =>
+  value instanceof Codec ? [[name, value as Codec<unknown>]] : [],
+)
 
 /** Texts that the codec reads; at least one, or this throws. */
 export function samplesOf(codec: Codec<unknown>): readonly [string, ...string[]] {

@@ -3,13 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  ArtifactDescriptor,
-  CheckpointError,
-  ContributionReceipt,
-  FsArtifactStore,
-  HeadDescriptor,
-} from '../../lib/index.js'
+import { ArtifactDescriptor, ContributionReceipt, HeadDescriptor } from '../../lib/schema/index.js'
+import { CheckpointError, FsArtifactStore } from '../../lib/store/index.js'
 import { runs } from '../support/runs.js'
 import { holds } from './holds.js'
 import { hostileJson } from './hostile-json.js'

@@ -1,7 +1,9 @@
 /** Messages of peers, from bytes that anyone may have sent. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { ConfigError, WireFormatError, type Codec } from '../../lib/index.js'
+import { ConfigError } from '../../lib/index.js'
+import { WireFormatError } from '../../lib/errors.js'
+import type { Codec } from '../../lib/schema/index.js'
 import { encodeWireCbor } from '../../lib/schema/wire-cbor.js'
 import {
   ControlRequest,

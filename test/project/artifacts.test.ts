@@ -5,18 +5,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { AbortError, ConfigError, HookRaisedError, TorchProject } from '../../lib/index.js'
 import {
-  AbortError,
   ChunkHashMismatchError,
   chunkingScheme,
-  ConfigError,
-  contentId,
   FsArtifactStore,
-  HookRaisedError,
-  RevisionMismatchError,
-  TorchProject,
   UnknownChunkError,
-} from '../../lib/index.js'
+} from '../../lib/store/index.js'
+import { contentId } from '../../lib/schema/index.js'
+import { RevisionMismatchError } from '../../lib/errors.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 import { batch, openScripted, scripted, seen, type Hooks } from './support.js'
 
@@ -141,7 +138,7 @@ describe('an artifact', () => {
     assert.deepEqual(third.chunks, first.chunks)
   })
 
-  it('is shown to the workload as artifact.safetensors in a folder of its own', async () => {
+  it('is shown to the workload as artifact.safetensors in a separate folder', async () => {
     await using project = await openScripted(
       {
         materialize_model_artifact_path: 'see(args[1]) or usual(*args)',

@@ -1,7 +1,8 @@
 /** How much a contribution counts, and how good it is. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { qualityWeight, standardContributionWeight, type MetricValue } from '../../lib/index.js'
+import { qualityWeight, standardContributionWeight } from '../../lib/training/index.js'
+import type { MetricValue } from '../../lib/schema/index.js'
 
 const KEYS = [
   'tokens_processed',

@@ -3,15 +3,13 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ConfigError, EmbeddedRuntime, TorchProject } from '../../lib/index.js'
 import {
-  ConfigError,
-  EmbeddedRuntime,
   PythonNotFoundError,
   RevisionMismatchError,
-  supportedWorkload,
-  TorchProject,
   WorkloadImportError,
-} from '../../lib/index.js'
+} from '../../lib/errors.js'
+import { supportedWorkload } from '../../lib/schema/index.js'
 import { workloadRoot } from '../support/workloads.js'
 import { modelsInPython, openScripted, scripted } from './support.js'
 

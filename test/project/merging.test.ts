@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict'
 import {
   EmbeddedRuntime,
-  HandleReleasedError,
-  HookMissingError,
   HookRaisedError,
   TorchProject,
   ValueError,
   type ModelCandidate,
   type ModelHandle,
 } from '../../lib/index.js'
+import { HandleReleasedError, HookMissingError } from '../../lib/errors.js'
 import { workloadRoot } from '../support/workloads.js'
 import { batch, modelsInPython, openScripted, seen, type Hooks } from './support.js'
 

@@ -1,13 +1,7 @@
 /** Runtime patches: what a workload is given, and what its answers become. */
 import assert from 'node:assert/strict'
-import {
-  AbortError,
-  ConfigError,
-  runtimePatch,
-  RuntimeClosedError,
-  TorchProject,
-  type RuntimePatch,
-} from '../../lib/index.js'
+import { AbortError, ConfigError, RuntimeClosedError, TorchProject } from '../../lib/index.js'
+import { runtimePatch, type RuntimePatch } from '../../lib/schema/index.js'
 import { example } from '../support/cli.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 import { openScripted, seen } from './support.js'
@@ -72,7 +66,7 @@ describe('a runtime patch', () => {
 
   it('read from JSON arrives the same', async () => {
     await using project = await openScripted({ apply_patch: 'see(args[0]["values"]) or "Applied"' })
-    const { RuntimePatch } = await import('../../lib/index.js')
+    const { RuntimePatch } = await import('../../lib/schema/index.js')
     const text = `{"patch_id":"id","class":"Hot","summary":"lr",
       "values":{"rate":0.0002,"steps":64,"whole":1.0},"required_client_capabilities":[]}`
     await project.applyPatch(RuntimePatch.fromJson(text))

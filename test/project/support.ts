@@ -1,13 +1,13 @@
 /** Projects over the scripted workload, and a look at what Python holds. */
+import type { CachedMicroShard, PythonBatchRef } from '../../lib/schema/index.js'
 import type {
-  CachedMicroShard,
   PyInput,
-  PythonBatchRef,
   PythonRuntime,
   TorchProjectOptions,
   TorchWorkloadConfig,
 } from '../../lib/index.js'
-import { jsonFrom, TorchProject } from '../../lib/index.js'
+import { jsonFrom } from '../../lib/schema/index.js'
+import { TorchProject } from '../../lib/index.js'
 import { workloadRoot } from '../support/workloads.js'
 
 /** Expressions in place of hooks, by the hook's name; test/workloads/scripted.py says what they know. */

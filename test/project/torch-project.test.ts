@@ -4,14 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import {
-  EmbeddedRuntime,
-  HandleReleasedError,
-  RuntimeClosedError,
-  TorchProject,
-  ValueError,
-  type PythonBatchRef,
-} from '../../lib/index.js'
+import { EmbeddedRuntime, RuntimeClosedError, TorchProject, ValueError } from '../../lib/index.js'
+import { HandleReleasedError } from '../../lib/errors.js'
+import type { PythonBatchRef } from '../../lib/schema/index.js'
 import { workloadRoot } from '../support/workloads.js'
 
 const runtimeConfig = {

@@ -1,16 +1,14 @@
 /** Models, windows and evaluations: what the host adds to a hook's answer, and how failures arrive. */
 import assert from 'node:assert/strict'
+import { generatedDatasetPipeline } from '../../lib/data/index.js'
+import { HookRaisedError, TorchProject } from '../../lib/index.js'
 import {
-  generatedDatasetPipeline,
-  HookRaisedError,
   jsonFrom,
-  MetricValueError,
-  ProtocolError,
-  TorchProject,
   type AssignmentLease,
   type DatasetRegistration,
   type MicroShardPlan,
-} from '../../lib/index.js'
+} from '../../lib/schema/index.js'
+import { MetricValueError, ProtocolError } from '../../lib/errors.js'
 import { batch, cachedShard, openScripted, scripted, seen } from './support.js'
 
 describe('a new model', () => {

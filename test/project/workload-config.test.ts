@@ -1,13 +1,12 @@
 /** What is checked of a config before Python runs. */
 import assert from 'node:assert/strict'
+import { ConfigError, TorchProject } from '../../lib/index.js'
 import {
-  ConfigError,
-  TorchProject,
   validateStateDictFilter,
   validateWorkloadConfig,
   WORKLOAD_CONFIG_DEFAULTS,
-  WorkloadFactoryError,
-} from '../../lib/index.js'
+} from '../../lib/project/workload-config.js'
+import { WorkloadFactoryError } from '../../lib/errors.js'
 
 describe('a workload config', () => {
   it('has the defaults of spec project#workload-config', () => {

@@ -6,13 +6,9 @@ import {
   artifactId,
   AssignmentLease,
   assignmentHash,
-  buildArtifactDescriptor,
-  CheckpointCatalog,
-  chunkingScheme,
   ContentId,
   ContributionReceipt,
   DataReceipt,
-  DataReceiptBuilder,
   dataReceiptId,
   DatasetSizing,
   DatasetView,
@@ -24,19 +20,15 @@ import {
   i64Exact,
   json,
   leaseId,
-  LeasePlanner,
   LeaseSelection,
   list,
-  MergePlan,
   MetricValue,
   MicroShard,
-  MicroShardPlanner,
   MicroShardPlannerConfig,
   optional,
   parseJson,
   pathComponent,
   RuntimePatch,
-  ShardAwareSampler,
   StudyId,
   text,
   Timestamp,
@@ -45,7 +37,15 @@ import {
   tuple,
   u32,
   u64,
-} from '../../lib/index.js'
+} from '../../lib/schema/index.js'
+import { buildArtifactDescriptor, chunkingScheme } from '../../lib/store/index.js'
+import { CheckpointCatalog, MergePlan } from '../../lib/lineage/index.js'
+import {
+  DataReceiptBuilder,
+  LeasePlanner,
+  MicroShardPlanner,
+  ShardAwareSampler,
+} from '../../lib/data/index.js'
 import { float32Text, float64Text } from '../../lib/json/float-text.js'
 import { encodeCbor } from '../../lib/schema/cbor.js'
 import {

@@ -2,7 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 
-import { parseJson, record, type Fields, type JsonValue, type RecordOf } from '../../lib/index.js'
+import {
+  parseJson,
+  record,
+  type Fields,
+  type JsonValue,
+  type RecordOf,
+} from '../../lib/schema/index.js'
 
 /** The parsed content of a file of `vectors/`; integers are `bigint`, floats `number`. */
 export function vectorFile(name: string): JsonValue {

@@ -48,7 +48,7 @@ describe('a cancel', () => {
 })
 
 describe('progress that JavaScript cannot hold', () => {
-  it('is left out, and the call goes on', async () => {
+  it('is left out, and the call continues', async () => {
     await using runtime = await EmbeddedRuntime.start()
     const session = await runtime.openWorkload({
       factory: 'value_probe:create_workload',

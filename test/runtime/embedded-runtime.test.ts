@@ -7,11 +7,11 @@ import { Worker } from 'node:worker_threads'
 import {
   EmbeddedRuntime,
   RuntimeClosedError,
-  RuntimeConflictError,
   SubprocessRuntime,
   ValueError,
   type WorkloadSession,
 } from '../../lib/index.js'
+import { RuntimeConflictError } from '../../lib/errors.js'
 import { findAddon } from '../../lib/runtime/embedded/addon-place.js'
 import { doing, returning } from '../support/workloads.js'
 import { interpreter } from './interpreters.js'

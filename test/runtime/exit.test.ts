@@ -98,7 +98,7 @@ describe('the end of a process', () => {
     assert.match(end.stderr, /Error: uncaught/)
   })
 
-  it('is by signal on Ctrl-C when nobody handles it', async () => {
+  it('is by signal on Ctrl-C without a handler', async () => {
     let sent = false
     const end = await ending(
       `console.log('ready'); run(${JSON.stringify(endless)}).catch(() => {})`,

@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import {
   AbortError,
-  BuffersRetainedError,
   EmbeddedRuntime,
   LentBuffer,
   ValueError,
   type PyValue,
   type WorkloadSession,
 } from '../../lib/index.js'
+import { BuffersRetainedError } from '../../lib/errors.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 
 const bytes = (...values: number[]) => new Uint8Array(values)
@@ -39,7 +39,7 @@ describe('LentBuffer', () => {
     assert.equal(lent.onLoan, false)
   }
 
-  it('is read by Python without a copy of its own', async () => {
+  it('is read by Python without a copy', async () => {
     const lent = LentBuffer.copyOf(bytes(1, 2, 3))
     assert.deepEqual(await probe('bytes(value)', lent), bytes(1, 2, 3))
     assert.equal(await probe('len(value)', lent), 3n)

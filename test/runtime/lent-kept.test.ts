@@ -1,7 +1,8 @@
 /** Lent memory that Python keeps: each way is seen, none leaves a dangling pointer, all come back. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AbortError, BuffersRetainedError, LentBuffer, ValueError } from '../../lib/index.js'
+import { AbortError, LentBuffer, ValueError } from '../../lib/index.js'
+import { BuffersRetainedError } from '../../lib/errors.js'
 import { back, useLending } from '../support/lending.js'
 import { withTorch } from '../support/workloads.js'
 

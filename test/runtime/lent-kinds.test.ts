@@ -120,7 +120,7 @@ describe('Kinds of memory', () => {
       })
     }
 
-    it('refuses what is no ArrayBuffer', () => {
+    it('refuses anything but an ArrayBuffer', () => {
       const values: [unknown, RegExp][] = [
         [new Uint8Array(1), /a view; pass its \.buffer/],
         ['text', /this is text/],

@@ -1,7 +1,8 @@
 /** Any order of lending, keeping, dropping, taking and collecting ends in the documented state. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { BuffersRetainedError, LentBuffer, ValueError } from '../../lib/index.js'
+import { BuffersRetainedError } from '../../lib/errors.js'
+import { LentBuffer, ValueError } from '../../lib/index.js'
 import { back, useLending } from '../support/lending.js'
 import { withTorch } from '../support/workloads.js'
 

@@ -124,7 +124,7 @@ describe('the end of a process that owns a worker', () => {
     }
   }
 
-  it('by SIGKILL takes an idle worker of another make with it', async () => {
+  it('by SIGKILL takes an idle third-party worker with it', async () => {
     const code = `console.log('ready'); setTimeout(() => {}, 60_000)`
     const options = { module: 'reference_worker' }
     const end = await ending(code, (owner) => owner.kill('SIGKILL'), options)

@@ -10,9 +10,9 @@ import {
   TorchProject,
   WorkerExitedError,
   type PyInput,
-  type PythonBatchRef,
   type TorchProjectOptions,
 } from '../../lib/index.js'
+import type { PythonBatchRef } from '../../lib/schema/index.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 import { workersOf } from './shared/processes.js'
 import { failure } from './shared/runtime-suite.js'

@@ -1,16 +1,14 @@
-/** SubprocessRuntime with a worker of another make: one with the manners of the reference (spec worker-protocol). */
+/** SubprocessRuntime with a third-party worker, which behaves like the reference's (spec worker-protocol). */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   AbortError,
   HookRaisedError,
-  MetricValueError,
   RuntimeClosedError,
-  UnknownMethodError,
   WorkerExitedError,
-  WorkerStartError,
   type SubprocessRuntimeOptions,
 } from '../../lib/index.js'
+import { MetricValueError, UnknownMethodError, WorkerStartError } from '../../lib/errors.js'
 import { doing, returning, workloadRoot } from '../support/workloads.js'
 import { Folder } from './interpreters.js'
 import { workersOf } from './shared/processes.js'
@@ -117,7 +115,7 @@ describe('SubprocessRuntime with a reference worker', () => {
     assert.ok(await running)
   })
 
-  it('takes no connection but that of its own child, whoever else comes first', async () => {
+  it('takes no connection but that of its own child, even if others come first', async () => {
     const folder = await Folder.create()
     try {
       const intruder = await folder.write('intruder.py', INTRUDER)

@@ -7,14 +7,13 @@ import {
   AbortError,
   ConfigError,
   findPython,
-  PythonNotFoundError,
   RuntimeClosedError,
   SubprocessRuntime,
   ValueError,
   WorkerExitedError,
-  WorkerStartError,
   type PyInput,
 } from '../../lib/index.js'
+import { PythonNotFoundError, WorkerStartError } from '../../lib/errors.js'
 import { doing, returning, workloadRoot } from '../support/workloads.js'
 import { Folder } from './interpreters.js'
 import { workersOf, untilGone } from './shared/processes.js'
@@ -189,7 +188,7 @@ while not os.path.exists(${JSON.stringify(join(folder, other))}): time.sleep(0.0
   })
 
   describe('the connection', () => {
-    it('is taken from its own child alone, whoever else comes first', async () => {
+    it('is taken from its own child alone, even if others come first', async () => {
       const folder = await Folder.create()
       try {
         const intruder = await folder.write('intruder.py', INTRUDER)

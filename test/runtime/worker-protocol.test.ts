@@ -1,7 +1,8 @@
 /** The worker protocol without a process: frames, values as Python's JSON, responses. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { ProtocolError, PyFloat, type PyInput } from '../../lib/index.js'
+import { ProtocolError } from '../../lib/errors.js'
+import { PyFloat, type PyInput } from '../../lib/index.js'
 import { readResponse, requestFrame } from '../../lib/runtime/process/protocol.js'
 import { FrameReader, FrameTooLarge, frameOf } from '../../lib/runtime/process/protocol-frames.js'
 import { readPythonJson } from '../../lib/runtime/process/protocol-read.js'
@@ -295,7 +296,7 @@ describe('a response', () => {
     })
   })
 
-  it('with a malformed failure counts as one of another make', () => {
+  it('with a malformed failure counts as a third-party one', () => {
     for (const failure of [null, 1, [], { code: 1 }, { code: 'ERR_VALUE', message: 'm' }]) {
       const text = JSON.stringify({ id: 5, ok: false, error: 'out of order', failure })
       assert.deepEqual(response(text), {
@@ -311,7 +312,7 @@ describe('a response', () => {
     }
   })
 
-  it('of another make gives type and traceback out of its text', () => {
+  it('of a third-party worker gives type and traceback from its text', () => {
     const traceback = [
       'Traceback (most recent call last):',
       '  File "worker.py", line 1, in handle',

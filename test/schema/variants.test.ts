@@ -148,7 +148,7 @@ describe('enums', () => {
       assert.throws(() => codec.fromJson(source), message))
   }
 
-  it('refuse to write what is no variant', () => {
+  it('refuse to write a value that is not a variant', () => {
     const values = [
       'train',
       'Custom',

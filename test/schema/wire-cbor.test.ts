@@ -30,7 +30,8 @@ import {
   ControlResponse,
   EMPTY_SNAPSHOT,
 } from '../../lib/schema/records/network/index.js'
-import { contentId, WireFormatError, type ConfigIssue } from '../../lib/index.js'
+import { contentId } from '../../lib/schema/index.js'
+import { WireFormatError, type ConfigIssue } from '../../lib/errors.js'
 
 const hex = (value: Uint8Array) => Buffer.from(value).toString('hex')
 const unhex = (value: string) => new Uint8Array(Buffer.from(value, 'hex'))

@@ -160,7 +160,7 @@ describe('npm run bench:plot', () => {
     assert.equal(text.split('\n').filter((line) => line.startsWith('| `')).length, 1)
   })
 
-  it('refuses what is no results file, and says how to make one', async () => {
+  it('refuses a file that is not a results file, and says how to make one', async () => {
     await write({ machine, rows: [{ id: 'call-hop' }] })
     const end = await plot(file)
     assert.equal(end.code, 2)

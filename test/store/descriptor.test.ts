@@ -137,7 +137,7 @@ describe('the descriptor of an artifact', () => {
 })
 
 describe('a chunking scheme', () => {
-  it('has chunks of 8 MiB unless told otherwise', () => {
+  it('has chunks of 8 MiB by default', () => {
     assert.deepEqual(chunkingScheme(), { chunk_size_bytes: DEFAULT_CHUNK_SIZE_BYTES })
     assert.deepEqual(chunkingScheme(262144), { chunk_size_bytes: 262144 })
   })

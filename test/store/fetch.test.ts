@@ -110,7 +110,7 @@ describe('fetching an artifact', () => {
     assert.equal(hanging.asked.length, 1)
   })
 
-  it('goes on where it was: what is there is not asked for again', async () => {
+  it('resumes where it was: what is there is not asked for again', async () => {
     const half = source('half', {
       fetchChunk: (_artifact, chunk) =>
         chunk.offset_bytes < bytes.length / 2

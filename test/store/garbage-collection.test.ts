@@ -229,7 +229,7 @@ describe('garbage collection', () => {
       assert(await store.hasCompleteArtifact(id, { verify: true }))
     }).timeout(30_000)
 
-    it('takes chunks that nobody claimed for the grace period, also when their writer crashed', async () => {
+    it('takes chunks that stayed unclaimed for the grace period, also when their writer crashed', async () => {
       const graceMs = 200
       await assert.rejects(
         runElsewhere(`

@@ -287,7 +287,7 @@ describe("the store's own thread", () => {
     assert(await store.hasCompleteArtifact(output.trim(), { verify: true }))
   })
 
-  it('keeps the process alive until a store is done that nobody waits for', async () => {
+  it('keeps the process alive until a store is done, even if it is not awaited', async () => {
     const output = await runElsewhere(`
       const store = new FsArtifactStore(${JSON.stringify(store.root)})
       const bytes = new Uint8Array(${16 * MIB}).fill(7)

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { BuffersRetainedError } from '../../lib/errors.js'
+import { FsArtifactStore } from '../../lib/store/index.js'
 import {
-  BuffersRetainedError,
-  FsArtifactStore,
   HookRaisedError,
   LentBuffer,
   TorchProject,

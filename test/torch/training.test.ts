@@ -10,10 +10,10 @@ import {
   EmbeddedRuntime,
   findPython,
   HookRaisedError,
-  MetricValueError,
   TorchProject,
-  type PythonBatchRef,
 } from '../../lib/index.js'
+import { MetricValueError } from '../../lib/errors.js'
+import type { PythonBatchRef } from '../../lib/schema/index.js'
 import { example, jsonEvents, torchbed } from '../support/cli.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 

@@ -3,14 +3,9 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  AbortError,
-  ConfigError,
-  EvaluationRefusedError,
-  HookRaisedError,
-  LeasePlanner,
-  MissingFetchEntryError,
-} from '../../lib/index.js'
+import { AbortError, ConfigError, HookRaisedError } from '../../lib/index.js'
+import { EvaluationRefusedError } from '../../lib/errors.js'
+import { LeasePlanner, MissingFetchEntryError } from '../../lib/data/index.js'
 import { canonicalHeadPath, canonicalLineage } from '../../lib/store/canonical-head.js'
 import { seen } from '../project/support.js'
 import { EXAMPLES, experiment, idsOf, readJson, Run } from './support.js'
@@ -159,7 +154,7 @@ describe('a local run', () => {
     assert.equal(new Set(leases.map(({ lease_id }) => lease_id)).size, 6)
   })
 
-  it('gives each peer a cache of its own, named safely whatever the peer is called', async () => {
+  it('gives each peer its own cache, named safely whatever the peer is called', async () => {
     const peers = ['peer-1', '../../escape']
     await using run = await Run.make({ peers })
     await run.train(1)

@@ -4,16 +4,15 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   EmptyMergeCandidateError,
-  LeasePlanner,
   MixedBaseHeadError,
   MixedContributionScopeError,
   NonPositiveContributionWeightError,
-  ShardCache,
   UnknownChunkError,
   InvalidRecordError,
   UnknownHeadError,
-  type HeadDescriptor,
-} from '../../lib/index.js'
+} from '../../lib/store/index.js'
+import { LeasePlanner, ShardCache } from '../../lib/data/index.js'
+import type { HeadDescriptor } from '../../lib/schema/index.js'
 import {
   canonicalHeadPath,
   readCanonicalHead,

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict'
 import { cp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FsArtifactStore, HeadDescriptor } from '../../lib/index.js'
+import type { FsArtifactStore } from '../../lib/store/index.js'
+import type { HeadDescriptor } from '../../lib/schema/index.js'
 import { canonicalHeadPath, canonicalLineage } from '../../lib/store/canonical-head.js'
 import { localTraining } from '../../lib/training/local-training.js'
 import { idsOf, openStore, Run } from './support.js'
@@ -166,7 +167,7 @@ describe('a run that was cut off', () => {
   ]
   promotion.forEach(([what], index) => {
     const canonical = index < 4 ? first : second
-    it(`in promoting, when ${what}, goes on from ${canonical}`, async () => {
+    it(`in promoting, when ${what}, resumes from ${canonical}`, async () => {
       const folder = await cut(async (_, store) => {
         for (const [, step] of promotion.slice(0, index + 1)) await step(store)
       })
@@ -174,7 +175,7 @@ describe('a run that was cut off', () => {
     })
   })
 
-  it('after the window was promoted goes on with the next', async () => {
+  it('after the window was promoted continues with the next', async () => {
     const folder = join(run.folder, `copy-${++copies}`)
     await copy(promoted, folder)
     await comesToTheSameEnd(folder, second)

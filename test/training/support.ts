@@ -3,15 +3,9 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  EmbeddedRuntime,
-  FsArtifactStore,
-  TorchProject,
-  type CallOptions,
-  type HeadDescriptor,
-  type PeerId,
-  type PyInput,
-} from '../../lib/index.js'
+import { EmbeddedRuntime, TorchProject, type CallOptions, type PyInput } from '../../lib/index.js'
+import { FsArtifactStore } from '../../lib/store/index.js'
+import type { HeadDescriptor, PeerId } from '../../lib/schema/index.js'
 import { readCanonicalHead } from '../../lib/store/canonical-head.js'
 import type { Experiment } from '../../lib/training/experiment.js'
 import { localDataset } from '../../lib/data/local-dataset.js'

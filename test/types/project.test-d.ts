@@ -7,23 +7,25 @@ import {
   SubprocessRuntime,
   TorchProject,
   type CallOptions,
-  type LeaseDataPipeline,
-  type MergePolicy,
-  type MetricReport,
-  type Metrics,
-  type MetricValue,
   type ModelCandidate,
   type ModelHandle,
   type PyInput,
-  type PythonBatchRef,
   type PythonRuntime,
   type StandardSchema,
   type TorchProjectOptions,
   type TorchWorkloadConfig,
   type TrainBatch,
   type TrainWindow,
-  type WindowReport,
 } from '../../lib/index.js'
+import type { LeaseDataPipeline } from '../../lib/data/index.js'
+import type {
+  MergePolicy,
+  MetricReport,
+  Metrics,
+  MetricValue,
+  PythonBatchRef,
+  WindowReport,
+} from '../../lib/schema/index.js'
 
 declare const project: TorchProject
 declare const model: ModelHandle

@@ -2,19 +2,20 @@
 import { expectTypeOf } from 'expect-type'
 import {
   AbortError,
-  ArtifactDescriptor,
   ConfigError,
   DeadlineError,
-  HeadId,
   HookRaisedError,
-  PythonBatchRef,
-  RevisionMismatchError,
   TorchbedError,
   WorkerExitedError,
+  type TorchProject,
+} from '../../lib/index.js'
+import {
+  ArtifactDescriptor,
+  HeadId,
+  PythonBatchRef,
   type ArtifactId,
   type ChunkId,
   type Codec,
-  type ConfigIssue,
   type ContentId,
   type EvalSplit,
   type HeadDescriptor,
@@ -23,8 +24,8 @@ import {
   type LeaseId,
   type MicroShardId,
   type PeerId,
-  type TorchProject,
-} from '../../lib/index.js'
+} from '../../lib/schema/index.js'
+import { RevisionMismatchError, type ConfigIssue } from '../../lib/errors.js'
 
 declare const head: HeadId
 declare const peer: PeerId

@@ -170,7 +170,7 @@ for i in range(20000): torchbed.progress(i)`
         }
       })
 
-      it('that nobody listens to costs the hook nothing but the call', async () => {
+      it('without a listener costs the hook nothing but the call', async () => {
         await run(`${tell}(1)`)
       })
 

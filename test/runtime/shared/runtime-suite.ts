@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import {
   AbortError,
-  HookMissingError,
   HookRaisedError,
   PyFloat,
   RuntimeClosedError,
@@ -18,6 +17,7 @@ import {
   type PyValue,
   type WorkloadSession,
 } from '../../../lib/index.js'
+import { HookMissingError } from '../../../lib/errors.js'
 import { doing, returning, workloadRoot } from '../../support/workloads.js'
 
 export type Runtime = PythonRuntime & EventEmitter<{ stdout: [string]; stderr: [string] }>
@@ -204,7 +204,7 @@ export function describeRuntime(name: string, start: () => Promise<Runtime>): vo
         assert.match(error.message, /apply_single_root_ema/)
       })
 
-      it('makes a typed error of a method that nobody knows', async () => {
+      it('makes a typed error of an unknown method', async () => {
         const error = await failure(session.call('no_such_method'))
         assert.equal(error.code, 'ERR_UNKNOWN_METHOD')
         assert.match(error.message, /unknown method 'no_such_method'/)
@@ -424,7 +424,7 @@ export function describeRuntime(name: string, start: () => Promise<Runtime>): vo
     })
 
     describe('close', () => {
-      it('refuses further calls of its sessions with a typed error, and is harmless twice', async () => {
+      it('refuses further calls of its sessions with a typed error, and is idempotent', async () => {
         const closing = await start()
         const closed = await closing.openWorkload(plain)
         await closing.close()

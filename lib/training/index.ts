@@ -1,0 +1,16 @@
+/** The roles of an experiment, and the loop that runs them in one process (spec project#training-loop). */
+
+export {
+  DATASET_CONFIG_NAME,
+  localDataset,
+  type LocalDatasetOptions,
+} from '../data/local-dataset.js'
+export { qualityWeight, standardContributionWeight } from '../project/contribution.js'
+export type { Experiment } from './experiment.js'
+export {
+  localTraining,
+  type LocalTrainingEvent,
+  type LocalTrainingParts,
+} from './local-training.js'
+export { Trainer, type Contribution, type TrainerParts } from './trainer.js'
+export { Validator, type Promotion } from './validator.js'
