@@ -24,7 +24,7 @@ import { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } fro
 import { writeJson, writeJsonPieces, type JsonStyle } from '../json/write.js'
 import type { Wire } from '../json/wire.js'
 
-/** Reads a value where the reader is, or reports what is wrong with it and returns {@link INVALID}. */
+/** Reads a value where the reader is, or reports what is wrong with it and returns `INVALID`. */
 export type Decode<T> = (reader: WireReader, issues: Issues) => T | typeof INVALID
 
 /** The parts that make a codec. */
@@ -51,7 +51,7 @@ export interface JsonReadOptions extends JsonLimits {
 
 /** How {@link Codec.fromWireCbor} reads. */
 export interface WireReadOptions {
-  /** Largest message, in bytes. Default {@link MAX_WIRE_BYTES}. */
+  /** Largest message, in bytes. Default `MAX_WIRE_BYTES`. */
   readonly maxBytes?: number
   /** Told of each record that was left out of a list because it does not fit. */
   readonly onDropped?: (issue: ConfigIssue) => void

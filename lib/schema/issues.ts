@@ -7,7 +7,7 @@ import { clip, describe } from './describe.js'
 /** What a reading function returns after it reported a problem. */
 export const INVALID = Symbol('invalid')
 
-/** Reads a value, or reports what is wrong with it and returns {@link INVALID}. */
+/** Reads a value, or reports what is wrong with it and returns `INVALID`. */
 export type Read<T> = (input: unknown, issues: Issues) => T | typeof INVALID
 
 /** One problem, with the keys that lead to it. */
