@@ -156,8 +156,14 @@ void Environment::deliver(std::unique_ptr<Job> job) {
 void Environment::deliver_output(int stream, std::string text) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (channel_ == nullptr) return;
+  output_bytes_ += text.size();
   output_.push_back({stream, std::move(text)});
   wake();
+}
+
+bool Environment::has_room_for_output() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return channel_ == nullptr || output_bytes_ < kMaxOutputBytes;
 }
 
 void Environment::deliver_progress(uint64_t job, Value content) {
@@ -198,6 +204,7 @@ void Environment::drain() {
     ended_loans.swap(ended_loans_);
     settled.swap(settled_);
     output.swap(output_);
+    output_bytes_ = 0;
   }
   const Napi::HandleScope scope(env_);
   if (!progress.empty()) report(progress);
@@ -246,6 +253,7 @@ Napi::Array Environment::take_output() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     output.swap(output_);
+    output_bytes_ = 0;
   }
   return output_array(output);
 }

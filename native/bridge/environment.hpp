@@ -29,6 +29,9 @@ struct Output {
   std::string text;
 };
 
+/// Of printed text that the JS thread has not taken yet.
+inline constexpr std::size_t kMaxOutputBytes = std::size_t{8} << 20;
+
 /// Results reach the environment through an outbox that its thread-safe function empties, so that
 /// many results cost one wake-up. The function is referenced only while calls are pending: an idle
 /// runtime lets Node exit, and a busy one keeps it alive.
@@ -56,6 +59,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   /// Any thread. Dropped when the environment is gone.
   void deliver(std::unique_ptr<Job> job);
   void deliver_output(int stream, std::string text);
+  /// Any thread. Whether less than kMaxOutputBytes wait for the JS thread: who prints more waits for it, as with a pipe.
+  [[nodiscard]] bool has_room_for_output();
   /// Only the latest of a job is kept until the JS thread takes it.
   void deliver_progress(uint64_t job, Value content);
 
@@ -126,6 +131,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   bool is_spinning_ = false;
   std::vector<std::unique_ptr<Job>> settled_;
   std::vector<Output> output_;
+  std::size_t output_bytes_ = 0;
   std::map<uint64_t, Value> progress_;
   /// Whether progress wakes the JS thread; not while its listener waits before it looks again.
   bool progress_wakes_ = true;

@@ -274,6 +274,15 @@ void Interpreter::write(int stream, std::string text) {
   }
 }
 
+bool Interpreter::has_room_for_output() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_) return true;
+  }
+  const std::shared_ptr<Environment> target = output_target();
+  return target == nullptr || target->has_room_for_output();
+}
+
 void Interpreter::progress(const std::function<Value()>& content) {
   std::shared_ptr<Environment> owner;
   uint64_t id = 0;

@@ -32,7 +32,7 @@ struct Activity {
 };
 
 /// Thread contract: every public member may be called from any thread that does not hold the GIL,
-/// except write(), progress(), should_stop(), urgency() and set_ending(), which Python code calls with the GIL held. No member takes the
+/// except write(), has_room_for_output(), progress(), should_stop(), urgency() and set_ending(), which Python code calls with the GIL held. No member takes the
 /// GIL; only the interpreter thread does. The mutex may be taken while holding the GIL, never the
 /// other way round.
 class Interpreter {
@@ -83,6 +83,7 @@ class Interpreter {
 
   /// From Python, GIL held, any Python thread.
   void write(int stream, std::string text);
+  [[nodiscard]] bool has_room_for_output();
   /// `content` is asked for when somebody listens to the running call.
   void progress(const std::function<Value()>& content);
   /// How many models the open sessions hold together.

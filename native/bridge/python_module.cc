@@ -2,7 +2,9 @@
 #include "python_module.hpp"
 
 #include <array>
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "../platform/common/interrupts.hpp"
 #include "../platform/common/signals.hpp"
@@ -13,6 +15,9 @@
 
 namespace torchbed {
 namespace {
+
+/// How often it is looked whether the JS thread has taken what was printed before.
+constexpr std::chrono::milliseconds kRoomInterval{1};
 
 /// write(stream: int, text: str) -> None. Any Python thread.
 PyObject* write(PyObject* /*module*/, PyObject* arguments) {
@@ -25,6 +30,12 @@ PyObject* write(PyObject* /*module*/, PyObject* arguments) {
   }
   const PyRef raw = PyRef::take(PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace"));
   if (!raw) return nullptr;
+  while (!Interpreter::instance().has_room_for_output()) {
+    Py_BEGIN_ALLOW_THREADS;
+    std::this_thread::sleep_for(kRoomInterval);
+    Py_END_ALLOW_THREADS;
+    if (PyErr_CheckSignals() != 0) return nullptr;
+  }
   Interpreter::instance().write(
       stream, {PyBytes_AsString(raw.get()), static_cast<std::size_t>(PyBytes_Size(raw.get()))});
   Py_RETURN_NONE;

@@ -18,7 +18,7 @@ def refusal(value: object) -> Failure:
     return caught.value.failure
 
 
-plain_values = st.booleans() | st.integers() | st.floats() | st.text()
+plain_values = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text()
 
 
 @given(st.dictionaries(st.text(), plain_values))
@@ -108,3 +108,16 @@ def test_a_name_that_is_no_str_is_a_protocol_error() -> None:
         plain_metrics({3: 0.5}, "evaluate")
     assert caught.value.failure["code"] == "ERR_PROTOCOL"
     assert "metric name 3" in caught.value.failure["message"]
+
+
+@pytest.mark.parametrize("text", ["2**63", "-(2**63) - 1", "2**64 - 1", "10**400", "10**10_000"])
+def test_an_int_beyond_64_bits_is_refused_with_the_range(text: str) -> None:
+    failure = refusal(eval(text))
+    assert failure["code"] == "ERR_METRIC_VALUE"
+    assert "'loss' of train_window is beyond 64 bits" in failure["message"]
+    assert "from -2**63 to 2**63 - 1" in failure["message"]
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
+def test_an_int_at_the_end_of_64_bits_passes(value: int) -> None:
+    assert plain_metrics({"tokens": value}, "evaluate") == {"tokens": value}

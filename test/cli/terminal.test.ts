@@ -44,6 +44,47 @@ terminalDescribe('torchbed train on a terminal (skipped where there are no ptys)
     })
   }
 
+  it('shows a progress bar of the workload as one line, and keeps its last state', async () => {
+    const workload = `
+import sys, time
+from plain import Mergeable
+class Barred(Mergeable):
+    def train_window(self, state, batches):
+        for i in range(400):
+            sys.stderr.write(f"\\rbar {i + 1}/400"); sys.stderr.flush()
+            time.sleep(0.001)
+        return super().train_window(state, batches)
+    def evaluate(self, state, split):
+        print("line whole")
+        return super().evaluate(state, split)
+def create(config): return Barred(config or {})
+`
+    await writeFile(join(folder, 'barred.py'), workload)
+    const config = {
+      runtime: { module_search_roots: [workloadRoot, '.'], workload_factory: 'barred:create' },
+      dataset: { root: 'shards' },
+      training: { windows: 1, peers: 1, evaluation_split: 'Test' },
+    }
+    await writeFile(join(folder, 'torchbed.json'), JSON.stringify(config))
+    const end = await onTerminal(['train'], { cwd: folder, columns: 80 })
+    assert.equal(end.code, 0, end.output)
+    const drawn = rows(end.output).filter((row) => row.includes('bar '))
+    assert.ok(drawn.length > 1 && drawn.length < 100, `drawn ${drawn.length} times`)
+    const kept = end.output.split('\n').map((line) =>
+      withoutEscapes(
+        line
+          .split('\r')
+          .filter((part) => part !== '')
+          .at(-1) ?? '',
+      ),
+    )
+    assert.deepEqual(
+      kept.filter((line) => line.startsWith('bar ')),
+      ['bar 400/400'],
+    )
+    assert.ok(kept.includes('line whole'), end.output)
+  })
+
   it('continues within the new width when the terminal becomes narrower', async () => {
     const run = { cwd: folder, columns: 100, laterColumns: 24 }
     const end = await onTerminal(['train'], run)

@@ -1,3 +1,5 @@
+import type { LineEnd } from '../../runtime/line-splitter.js'
+import type { OutputEvents } from '../../runtime/output.js'
 import type { HeadId, Metrics, PeerId } from '../../schema/index.js'
 
 /** What happens during `torchbed train`: one JSON object a line with `--json`. */
@@ -75,8 +77,8 @@ export interface TrainReporter {
   event(event: TrainEvent): void
   /** What is in progress until the next event; of no interest afterwards. */
   status(text: string): void
-  /** A line that the workload, or the script that makes its data, printed. */
-  output(line: string): void
+  /** A line that the workload, or the script that makes its data, printed, and what ended it: see OutputEvents. */
+  output(line: string, end?: LineEnd, stream?: keyof OutputEvents): void
   /** Called when the process is about to leave, so that a half-drawn line can be ended. */
   end(): void
 }

@@ -1,3 +1,4 @@
+import type { LineEnd } from '../../runtime/line-splitter.js'
 import { printError } from '../report-error.js'
 import { jsonDocument } from '../text/json-document.js'
 import type { TrainEvent, TrainReporter } from './events.js'
@@ -21,8 +22,8 @@ export class JsonLinesReporter implements TrainReporter {
     // The events say it.
   }
 
-  output(line: string): void {
-    if (!this.#quiet) process.stderr.write(`${line}\n`)
+  output(line: string, end: LineEnd = '\n'): void {
+    if (!this.#quiet) process.stderr.write(line + end)
   }
 
   end(): void {

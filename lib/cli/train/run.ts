@@ -68,7 +68,7 @@ export async function runTraining(
   reporter.status(`Starting Python, importing ${workload_factory}`)
   await using runtime = await EmbeddedRuntime.start({ python, env, exitGraceMs: EXIT_GRACE_MS })
   for (const stream of ['stdout', 'stderr'] as const) {
-    runtime.on(stream, (line) => reporter.output(line))
+    runtime.on(stream, (line, end) => reporter.output(line, end, stream))
   }
   await using project = await TorchProject.open(
     {

@@ -1,3 +1,5 @@
+import type { LineEnd } from '../../runtime/line-splitter.js'
+import type { OutputEvents } from '../../runtime/output.js'
 import { errorLines } from '../report-error.js'
 import { byteSize } from '../text/byte-size.js'
 import { definitions } from '../text/definitions.js'
@@ -39,6 +41,12 @@ export class TerminalReporter implements TrainReporter {
   #began = performance.now()
   #windowBegan = this.#began
   #timer: NodeJS.Timeout | undefined
+  /** What the workload has printed of a line that has not ended. */
+  #unfinished = ''
+  #unfinishedStream: keyof OutputEvents = 'stdout'
+  /** Whether what it prints next replaces that, as in a progress bar. */
+  #isReplaced = false
+  #redrawn = 0
 
   event(event: TrainEvent): void {
     switch (event.event) {
@@ -76,16 +84,45 @@ export class TerminalReporter implements TrainReporter {
   }
 
   status(text: string): void {
-    this.#status.show(() => text)
+    this.#show(() => text)
   }
 
-  output(line: string): void {
-    this.#status.print(line)
+  output(line: string, end: LineEnd = '\n', stream: keyof OutputEvents = 'stdout'): void {
+    if (stream !== this.#unfinishedStream) this.#endLine()
+    this.#unfinishedStream = stream
+    const text = this.#isReplaced && line !== '' ? line : this.#unfinished + line
+    this.#isReplaced = end === '\r' || (this.#isReplaced && line === '')
+    this.#unfinished = text
+    if (end === '\n' || end === '\r\n') this.#endLine(true)
+    else this.#redrawSometimes()
   }
 
   end(): void {
+    this.#endLine()
     clearInterval(this.#timer)
     this.#status.clear()
+  }
+
+  /** What was printed of a line stays. `isWhole`: also when that is nothing. */
+  #endLine(isWhole = false): void {
+    const line = this.#unfinished
+    this.#unfinished = ''
+    this.#isReplaced = false
+    if (isWhole || line !== '') this.#status.print(line)
+  }
+
+  /** The status's row shows a progress bar of the workload while there is one. */
+  #show(text: (columns: number) => string): void {
+    this.#status.show((columns) =>
+      this.#unfinished === '' ? text(columns) : printable(this.#unfinished),
+    )
+  }
+
+  #redrawSometimes(): void {
+    const now = performance.now()
+    if (now - this.#redrawn < REDRAW_MS) return
+    this.#redrawn = now
+    this.#status.redraw()
   }
 
   #start(event: TrainEvent & { event: 'start' }): void {
@@ -97,13 +134,14 @@ export class TerminalReporter implements TrainReporter {
     )
     if (event.resumedFrom !== null) this.#line(`Resuming from ${printable(event.resumedFrom)}`)
     this.#began = this.#windowBegan = performance.now()
-    this.#status.show((columns) => this.#progress(columns))
+    this.#show((columns) => this.#progress(columns))
     if (!this.#status.isShown) return
     this.#timer = setInterval(() => this.#status.redraw(), REDRAW_MS)
     this.#timer.unref()
   }
 
   #window(event: PromotedHead): void {
+    this.#endLine()
     const columns = columnsOf(process.stderr) - 1
     const fields = windowFields(event, {
       windows: this.#windows,

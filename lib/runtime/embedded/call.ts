@@ -20,6 +20,8 @@ export interface Link {
   readonly bridge: Bridge
   /** Option `latency: 'low'`. */
   readonly isUrgent: boolean
+  /** Gives out lines that have been printed in part. */
+  readonly flushOutput: () => void
 }
 
 /** Session number of the host itself in native calls. */
@@ -33,7 +35,7 @@ let lastId = 0
 
 /** Rejects with a {@link TorchbedError}. */
 export async function call(
-  { bridge, isUrgent }: Link,
+  { bridge, isUrgent, flushOutput }: Link,
   session: number,
   method: string,
   params: PyInput,
@@ -60,6 +62,7 @@ export async function call(
   } finally {
     if (cancel) signal.removeEventListener('abort', cancel)
     deadline?.clear()
+    flushOutput()
     if (onProgress) progress.delete(id)
     endProgress(onProgress)
   }

@@ -72,8 +72,8 @@ const output = new OutputHub()
  * stopped within two seconds, in the middle of training too. An idle runtime does not keep the process
  * alive.
  *
- * What Python prints is emitted a line at a time as `stdout` and `stderr`; a stream without a listener
- * to goes to the process's own.
+ * What Python prints is emitted a line at a time as `stdout` and `stderr`, all of it before the call settles
+ * (see {@link OutputEvents} for lines without an end); a stream without a listener goes to the process's own.
  */
 export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements PythonRuntime {
   /** The Python that runs. */
@@ -125,7 +125,11 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
       throw new PythonStartError(error.problem, { ...startRemedy(pythonPath), cause: error })
     })
     started = python
-    return new EmbeddedRuntime(python, { bridge, isUrgent: options.latency === 'low' })
+    return new EmbeddedRuntime(python, {
+      bridge,
+      isUrgent: options.latency === 'low',
+      flushOutput: () => output.flush(),
+    })
   }
 
   private constructor(python: PythonInstallation, link: Link) {

@@ -316,7 +316,10 @@ export class SubprocessSession implements WorkloadSession {
     this.#running = undefined
     this.#overdue = undefined
     // What the call printed is in the pipes already. They are read in this turn of the event loop.
-    setImmediate(() => settle(job, response))
+    setImmediate(() => {
+      this.#worker.flushOutput()
+      settle(job, response)
+    })
     this.#next()
   }
 

@@ -31,6 +31,7 @@ export class WorkerProcess {
   /** Settles when what it printed last has been given out, too. */
   readonly finished: Promise<void>
   readonly #child: ChildProcess
+  readonly #output = new OutputHub()
   #hasExited = false
   #lastWords = ''
 
@@ -87,6 +88,11 @@ export class WorkerProcess {
     }
   }
 
+  /** Gives out lines that have been printed in part. */
+  flushOutput(): void {
+    this.#output.flush()
+  }
+
   /** Asks our worker to cancel the running call. */
   interrupt(): void {
     this.#child.kill('SIGINT')
@@ -102,7 +108,7 @@ export class WorkerProcess {
   }
 
   async #giveOut(emitter: EventEmitter<OutputEvents>): Promise<void> {
-    const hub = new OutputHub()
+    const hub = this.#output
     hub.add(emitter)
     const streams = [this.#child.stdout, this.#child.stderr] as (Socket | null)[]
     for (const [index, stream] of streams.entries()) {

@@ -174,6 +174,7 @@ def dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
         answer = _dispatch(session, method, params)
         if _is_forked_child:
             _leave_forked_child()
+        flush_standard_streams()
         return answer
     except BaseException as late:
         # Only a cancel can come here: one that arrived while another failure was being told.

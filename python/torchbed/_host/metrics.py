@@ -4,12 +4,17 @@ from collections.abc import Mapping
 
 from .failures import quoted, refused
 
+INTEGER_MIN = -(2**63)
+INTEGER_MAX = 2**63 - 1
+"""What the records hold that metrics go into (spec formats)."""
+
 
 def plain_metrics(returned: object, hook: str) -> dict[str, bool | int | float | str]:
     """Return the metrics with plain Python values, in their order. hook: for messages.
 
     Subclasses of the four types become the plain type, so numpy.float64 passes; numpy.float32,
-    numpy integers, tensors, None and nested values do not. NaN and infinities pass.
+    numpy integers, tensors, None and nested values do not, nor integers beyond 64 bits. NaN and
+    infinities pass.
     Fails with ERR_PROTOCOL for anything but a mapping with str keys, and with ERR_METRIC_VALUE.
     """
     # The exact class first: asking an abstract one costs more than all the rest.
@@ -34,7 +39,15 @@ def _plain(value: object, name: str, hook: str) -> bool | int | float | str:
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int.__int__(value)
+        number = int.__int__(value)
+        if INTEGER_MIN <= number <= INTEGER_MAX:
+            return number
+        raise refused(
+            "ERR_METRIC_VALUE",
+            f"metric value {quoted(number)} for {quoted(name)} of {hook} is beyond 64 bits; an int "
+            "must be from -2**63 to 2**63 - 1, return a float or a str",
+            "OverflowError",
+        )
     if isinstance(value, float):
         return float.__float__(value)
     if isinstance(value, str):

@@ -309,6 +309,21 @@ export function describeRuntime(name: string, start: () => Promise<Runtime>): vo
       })
     })
 
+    describe('metrics', () => {
+      const evaluate = (expression: string) => session.call('train_window', returning(expression))
+
+      it('keep integers of 64 bits, and refuse others with the range', async () => {
+        const ends = await evaluate("{'most': 2**63 - 1, 'least': -2**63}")
+        assert.deepEqual(ends, { metrics: { most: 2n ** 63n - 1n, least: -(2n ** 63n) } })
+        for (const beyond of ['2**63', '-2**63 - 1', '2**64 - 1', '10**400', '10**10_000']) {
+          const error = await failure(evaluate(`{'tokens': ${beyond}}`))
+          assert.equal(error.code, 'ERR_METRIC_VALUE')
+          assert.match(error.message, /'tokens' of train_window is beyond 64 bits/)
+          assert.match(error.message, /from -2\*\*63 to 2\*\*63 - 1/)
+        }
+      })
+    })
+
     describe('values', () => {
       let probing: WorkloadSession
       before(async () => {
