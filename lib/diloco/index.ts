@@ -42,6 +42,8 @@ export {
   type OuterOptimizer,
   type OuterState,
 } from './outer.js'
+export { aggregateGradients, plainOuterStep } from './reference/aggregates.js'
+export { decodeGradient, encodeGradient } from './reference/gradient-codecs.js'
 export { learningRate, type Schedule } from './schedule.js'
 export { screen, type Screening, type ScreenOptions, type Verdict } from './screen.js'
 export { stateRoot } from './state-root.js'
