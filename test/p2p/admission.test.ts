@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 
+import fc from 'fast-check'
+
 import { contentIdOf, text, type Timestamp } from '../../lib/schema/index.js'
 import {
   DiLoCoStateSnapshot,
@@ -25,8 +27,11 @@ import {
 } from '../../lib/p2p/admission/keys.js'
 import { isRecordSignedBy, payloadProblem, signRecord } from '../../lib/p2p/admission/signatures.js'
 import { AdmissionRefusedError, type AdmissionReason } from '../../lib/p2p/errors.js'
+import { hostileCbor } from '../fuzz/hostile-cbor.js'
+import { holds, outcome } from '../fuzz/holds.js'
 import { recordedMessages } from '../recorded/messages.js'
 import { vectorFile, vectors } from '../recorded/vectors.js'
+import { runs } from '../support/runs.js'
 
 const hex = (value: Uint8Array) => Buffer.from(value).toString('hex')
 const seed = (name: string) => createHash('sha256').update(name).digest()
@@ -330,6 +335,38 @@ describe('a peer with a certificate', () => {
   it('is refused with an old proof where a fresh one was asked for', () => {
     refuses('nonce', present(), { nonce: Buffer.from('another nonce') })
     assert.ok(checkAdmission(present(), { ...checks, nonce: undefined }))
+  })
+})
+
+describe('a hostile presentation', () => {
+  it('is refused with its reason, or says what the issuer signed', async function () {
+    this.timeout(600_000)
+    const valid = PeerAuthEnvelope.toWireCbor(present())
+    let admitted = 0
+    const cases = runs(500)
+    await holds(cases, hostileCbor([valid]), (bytes) => {
+      const read = outcome(() => PeerAuthEnvelope.fromWireCbor(bytes))
+      if (read === undefined) return
+      const got = outcome(
+        () => checkAdmission(read.value, checks),
+        (error) => error instanceof AdmissionRefusedError,
+      )
+      if (got === undefined) return
+      admitted += 1
+      assert.deepEqual(got.value, claims)
+      assert.deepEqual(read.value.requested_scopes, present().requested_scopes)
+    })
+    assert.ok(admitted > 0 && admitted < cases, `admitted ${admitted} of ${cases}`)
+  })
+
+  it('with a key that is no point of the curve verifies nothing', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (key) => {
+        assert.ok(!isSignedBy(key, nonce, 'ab'.repeat(64)))
+        assert.deepEqual(keyOfPeerId(peerIdOfKey(key)), key)
+      }),
+      { numRuns: runs(300) },
+    )
   })
 })
 
