@@ -1,6 +1,8 @@
 import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
+import { layerRules } from './scripts/layers.mjs'
+
 export default tseslint.config(
   { ignores: ['dist/', 'build/', 'node_modules/', 'prebuilds/', '.venv/'] },
   js.configs.recommended,
@@ -20,6 +22,7 @@ export default tseslint.config(
       ],
     },
   },
+  ...layerRules,
   {
     files: ['test/**/*.ts'],
     rules: {

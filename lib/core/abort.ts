@@ -66,6 +66,7 @@ async function unlessAborted<T>(
   }
 }
 
-function abortError(signal: AbortSignal, action: string): AbortError {
+/** The error of an operation that its signal has stopped. `action` completes "Cannot …". */
+export function abortError(signal: AbortSignal, action: string): AbortError {
   return new AbortError(`Cannot ${action}: the operation was aborted`, { cause: signal.reason })
 }

@@ -1,5 +1,7 @@
 /** Doing the same for many items, a few at a time. */
 
+import type { OperationOptions } from './abort.js'
+
 /** Work under way, at most `limit` pieces at one time. */
 export class InFlight {
   readonly #limit: number
@@ -69,24 +71,45 @@ export class Slots {
 }
 
 /**
- * Runs `use` for every item, at most `limit` at one time, in order of their start. When one fails, no further one
- * is started, those under way are waited for, and the first error is thrown.
+ * Runs work on every item, at most `limit` at a time. The first failure stops what runs and is thrown when all
+ * has ended.
+ *
+ * @returns the results in the order of the items
  */
-export async function inParallel<T>(
+export async function mapLimited<T, R>(
   items: Iterable<T>,
   limit: number,
-  use: (item: T) => Promise<void>,
-): Promise<void> {
-  const inFlight = new InFlight(limit)
-  try {
-    for (const item of items) {
-      await inFlight.room()
-      inFlight.start(() => use(item))
-    }
-  } finally {
-    await inFlight.settle()
+  work: (item: T, signal: AbortSignal) => Promise<R>,
+  { signal }: OperationOptions = {},
+): Promise<R[]> {
+  const stop = new AbortController()
+  const forward = () => {
+    stop.abort(signal?.reason)
   }
-  await inFlight.finish()
+  signal?.addEventListener('abort', forward)
+  if (signal?.aborted === true) forward()
+  const all = [...items]
+  const results = new Array<R>(all.length)
+  const queue = all.entries()
+  const failures: unknown[] = []
+  const runner = async () => {
+    for (const [index, item] of queue) {
+      if (failures.length > 0) return
+      try {
+        results[index] = await work(item, stop.signal)
+      } catch (error) {
+        failures.push(error)
+        stop.abort(error)
+      }
+    }
+  }
+  try {
+    await Promise.all(Array.from({ length: Math.min(limit, all.length) }, runner))
+  } finally {
+    signal?.removeEventListener('abort', forward)
+  }
+  if (failures.length > 0) throw failures[0]
+  return results
 }
 
 /**

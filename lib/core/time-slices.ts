@@ -2,21 +2,10 @@
 
 import { setImmediate } from 'node:timers/promises'
 
-import { AbortError } from '../errors.js'
-import { MAX_SLICE_MS } from '../data/constants.js'
+import { throwIfAborted, type OperationOptions } from './abort.js'
 
-/** What every function that waits or computes for long takes. */
-export interface AbortOptions {
-  /** Stops the work with an `AbortError`. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/** Throws if the signal has fired. `what` is the work that stops, such as `Planning a lease`. */
-export function throwIfAborted(what: string, signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) {
-    throw new AbortError(`${what} was cancelled`, { cause: signal.reason })
-  }
-}
+/** Longest stretch of computing without a pause for other work, in milliseconds: half a frame at 60 Hz. */
+export const MAX_SLICE_MS = 8
 
 /** How many steps pass between looks at the clock; a look costs as much as a short step. */
 const STEPS_PER_LOOK = 32
@@ -26,16 +15,19 @@ const STEPS_PER_LOOK = 32
  * whatever the machine; work that fits one slice never pauses.
  */
 export class TimeSlices {
-  readonly #what: string
+  readonly #action: string
   readonly #signal: AbortSignal | undefined
   #end = performance.now() + MAX_SLICE_MS
   #steps = 0
 
-  /** @throws AbortError when the signal has already fired */
-  constructor(what: string, { signal }: AbortOptions = {}) {
-    this.#what = what
+  /**
+   * @param action completes "Cannot …" when the signal fires, such as `plan a lease`
+   * @throws AbortError when the signal has already fired
+   */
+  constructor(action: string, { signal }: OperationOptions = {}) {
+    this.#action = action
     this.#signal = signal
-    throwIfAborted(what, signal)
+    throwIfAborted(signal, action)
   }
 
   /** Call once per step; true when the slice is used up. */
@@ -48,7 +40,7 @@ export class TimeSlices {
   /** Lets the event loop turn once. @throws AbortError when the signal has fired */
   async pause(): Promise<void> {
     await setImmediate()
-    throwIfAborted(this.#what, this.#signal)
+    throwIfAborted(this.#signal, this.#action)
     this.#end = performance.now() + MAX_SLICE_MS
   }
 }

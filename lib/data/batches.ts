@@ -7,7 +7,7 @@ import type {
   LeaseDataPipelineKind,
   PythonBatchRef,
 } from '../schema/index.js'
-import { sumExact } from '../core/exact-integers.js'
+import { sumExact } from './exact-integers.js'
 
 /** A batch of shard files to read, in the order given. */
 export function cachedMicroshardGroup(

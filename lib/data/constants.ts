@@ -24,9 +24,6 @@ export const DEFAULT_LEASE_PLANNER_CONFIG: LeasePlannerConfig = {
 /** The manifest's name, in a cache and in an upstream (spec planning#shard-cache). */
 export const FETCH_MANIFEST_NAME = 'fetch-manifest.json'
 
-/** Longest stretch of computing without a pause for other work, in milliseconds: half a frame at 60 Hz. */
-export const MAX_SLICE_MS = 8
-
 /** Largest fetch manifest that is read, in bytes: some 200 000 entries, read in one piece. */
 export const MAX_FETCH_MANIFEST_BYTES = 64 * 1024 * 1024
 

@@ -10,7 +10,7 @@ import {
   type Timestamp,
   type WorkDisposition,
 } from '../schema/index.js'
-import { sumExact } from '../core/exact-integers.js'
+import { sumExact } from './exact-integers.js'
 
 /** How much work was done. */
 export interface ProcessedCounts {

@@ -6,7 +6,7 @@ import type {
   PythonTorchDatasetConfig,
 } from '../schema/index.js'
 import { MicroShardPlanner } from './micro-shard-planner.js'
-import type { AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
 
 /** The registration of a dataset: its manifest, its view, and its root as a `Local` upstream. */
 export function registration(config: PythonTorchDatasetConfig): DatasetRegistration {
@@ -38,7 +38,7 @@ export function registration(config: PythonTorchDatasetConfig): DatasetRegistrat
  */
 export async function plan(
   config: PythonTorchDatasetConfig,
-  options: AbortOptions = {},
+  options: OperationOptions = {},
 ): Promise<MicroShardPlan> {
   const planner = new MicroShardPlanner(config.planner)
   return planner.plan(registration(config).view, config.sizing, options)

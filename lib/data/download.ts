@@ -3,7 +3,7 @@
 import { TorchbedError } from '../errors.js'
 import { MAX_HTTP_REDIRECTS } from './constants.js'
 import { DataHttpError } from './errors.js'
-import { throwIfAborted } from '../core/time-slices.js'
+import { throwIfAborted } from '../core/abort.js'
 
 /** How long a server may take, in milliseconds. */
 export interface HttpTimeouts {
@@ -33,7 +33,7 @@ export async function* download(
   url: URL,
   { timeouts, headers = {}, signal, accept }: DownloadOptions,
 ): AsyncGenerator<Uint8Array> {
-  throwIfAborted(`Fetching ${url.href}`, signal)
+  throwIfAborted(signal, `fetch ${url.href}`)
   const watch = new Watch(url, timeouts, signal)
   try {
     const response = await get(url, headers, watch.signal)
@@ -135,7 +135,7 @@ class Watch {
   /** The error to throw for what a request threw. */
   explain(error: unknown): unknown {
     if (error instanceof TorchbedError) return error
-    throwIfAborted(`Fetching ${this.#url.href}`, this.#outer)
+    throwIfAborted(this.#outer, `fetch ${this.#url.href}`)
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     const reason =
       this.#timeout ?? `failed: ${cause instanceof Error ? cause.message : String(cause)}`

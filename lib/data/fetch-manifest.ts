@@ -13,7 +13,8 @@ import { ManifestChangedError, PlanMismatchError } from './errors.js'
 import { checkLocator, quote, shardFileName } from './locator.js'
 import { parseManifest } from './manifest-json.js'
 import { indexUnique, planIndex } from './plan-index.js'
-import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
+import { TimeSlices } from '../core/time-slices.js'
 
 /**
  * The manifest of shards under their default locators: five digits of the ordinal, `.bin`.
@@ -69,9 +70,9 @@ export class CheckedManifest {
    */
   static async of(
     manifest: ShardFetchManifest,
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<CheckedManifest> {
-    const slices = new TimeSlices('Reading a fetch manifest', options)
+    const slices = new TimeSlices('read a fetch manifest', options)
     for (const entry of manifest.entries) {
       if (slices.due()) await slices.pause()
       checkLocator(entry.locator)
@@ -88,7 +89,7 @@ export class CheckedManifest {
   static async parse(
     bytes: Uint8Array,
     what: string,
-    options: AbortOptions & { readonly maxBytes: number },
+    options: OperationOptions & { readonly maxBytes: number },
   ): Promise<CheckedManifest> {
     return CheckedManifest.of(await parseManifest(bytes, what, options), options)
   }
@@ -103,7 +104,7 @@ export class CheckedManifest {
    *
    * @throws PlanMismatchError, DuplicateEntryError, AbortError
    */
-  async checkAgainst(plan: MicroShardPlan, options: AbortOptions = {}): Promise<void> {
+  async checkAgainst(plan: MicroShardPlan, options: OperationOptions = {}): Promise<void> {
     if (this.#fits.has(plan)) return
     const { dataset_view_id, entries } = this.manifest
     const planned = plan.dataset_view.dataset_view_id
@@ -114,7 +115,7 @@ export class CheckedManifest {
       )
     }
     const index = await planIndex(plan, options)
-    const slices = new TimeSlices('Comparing a fetch manifest with its plan', options)
+    const slices = new TimeSlices('compare a fetch manifest with its plan', options)
     for (const { microshard_id, ordinal } of entries) {
       if (slices.due()) await slices.pause()
       const microshard = index.get(microshard_id)
@@ -143,9 +144,9 @@ export class CheckedManifest {
   async succeed(
     earlier: CheckedManifest,
     isHere: (entries: readonly ShardFetchEntry[]) => Promise<readonly ShardFetchEntry[]>,
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<CheckedManifest> {
-    const slices = new TimeSlices('Comparing fetch manifests', options)
+    const slices = new TimeSlices('compare fetch manifests', options)
     const changed: ShardFetchEntry[] = []
     const gone: ShardFetchEntry[] = []
     let moved = false

@@ -12,7 +12,6 @@ export {
   MAX_HTTP_REDIRECTS,
   MAX_LOCATOR_LENGTH,
   MAX_SHARD_BYTES,
-  MAX_SLICE_MS,
 } from './constants.js'
 export {
   DataReceiptBuilder,
@@ -41,7 +40,8 @@ export {
 export { localUpstreamRoot, plan, registration } from './dataset-registration.js'
 export { ShardAwareSampler } from './shard-aware-sampler.js'
 export { ShardCache, type ShardCacheOptions } from './shard-cache.js'
-export type { AbortOptions } from '../core/time-slices.js'
+export type { OperationOptions } from '../core/abort.js'
+export { MAX_SLICE_MS } from '../core/time-slices.js'
 export {
   openUpstream,
   type ReadManifestOptions,

@@ -14,11 +14,12 @@ import {
   type ShardCostModel,
 } from '../schema/index.js'
 import { ConfigError } from '../errors.js'
-import { ceilDivide, sumExact } from '../core/exact-integers.js'
+import { ceilDivide, sumExact } from './exact-integers.js'
 import { DEFAULT_LEASE_PLANNER_CONFIG } from './constants.js'
 import { InvalidBudgetError, InvalidLeaseDurationError, NoMicroshardsError } from './errors.js'
 import { RankOrder } from './rank-order.js'
-import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
+import { TimeSlices } from '../core/time-slices.js'
 import { DIGEST_BYTES, TupleHasher } from './tuple-hasher.js'
 
 /** {@link LeasePlannerConfig} with defaults for what is absent. */
@@ -95,7 +96,7 @@ export class LeasePlanner {
     peer: PeerId,
     budget: number,
     shards: readonly MicroShard[],
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<LeaseSelection> {
     if (!Number.isSafeInteger(budget) || budget < 1) {
       throw new InvalidBudgetError(
@@ -105,7 +106,7 @@ export class LeasePlanner {
     if (shards.length === 0) {
       throw new NoMicroshardsError('There are no microshards to lease; plan the dataset first')
     }
-    const slices = new TimeSlices('Selecting microshards', options)
+    const slices = new TimeSlices('select microshards', options)
     const { order, cheapest } = await this.#rank(peer, shards, slices)
 
     const taken: MicroShard[] = []
@@ -141,7 +142,7 @@ export class LeasePlanner {
   async planLease(
     request: LeaseRequest,
     shards: readonly MicroShard[],
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<PlannedLease> {
     const granted_at = timestamp(request.granted_at)
     const expires_at = addSeconds(granted_at, this.config.lease_duration_seconds)

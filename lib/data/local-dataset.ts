@@ -9,7 +9,8 @@ import {
   FETCH_MANIFEST_NAME,
   plan as planDataset,
 } from './index.js'
-import { AbortError, ConfigError } from '../errors.js'
+import { throwIfAborted } from '../core/abort.js'
+import { ConfigError } from '../errors.js'
 import { writeFileAtomic } from '../files/atomic-write.js'
 import { readSafetensorsHeader } from '../safetensors/index.js'
 import {
@@ -69,8 +70,8 @@ async function describeShards(options: LocalDatasetOptions): Promise<PythonTorch
     try {
       shards.push(await measure(root, name, signal))
     } catch (error) {
-      if (!signal?.aborted) throw error
-      throw new AbortError('Measuring the dataset was aborted', { cause: signal.reason })
+      throwIfAborted(signal, 'measure the dataset')
+      throw error
     }
   }
   const sum = (field: 'bytes' | 'examples') =>

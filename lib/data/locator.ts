@@ -3,6 +3,7 @@
 import { realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 
+import { clip } from '../core/quoting.js'
 import { MAX_LOCATOR_LENGTH } from './constants.js'
 import { DataIoError, UnsafeLocatorError } from './errors.js'
 
@@ -77,11 +78,10 @@ export function ioError(action: string, path: string, cause: unknown): DataIoErr
   return new DataIoError(`Cannot ${action} ${quote(path)}: ${reason}`, { cause })
 }
 
-/** Longest foreign text that a message quotes in full, in UTF-16 units. */
-const MAX_QUOTED_LENGTH = 200
+/** Longest foreign text that a message quotes in full, in UTF-16 units: a whole path, mostly. */
+const MAX_QUOTED_PATH_LENGTH = 200
 
-/** A foreign text for a message: in double quotes, control characters escaped, cut when long. */
+/** A path, an address or an id for a message. */
 export function quote(text: string): string {
-  if (text.length <= MAX_QUOTED_LENGTH) return JSON.stringify(text)
-  return `${JSON.stringify(text.slice(0, MAX_QUOTED_LENGTH))}… (${text.length} characters)`
+  return clip(text, MAX_QUOTED_PATH_LENGTH)
 }

@@ -10,7 +10,8 @@ import { isWellFormed, type ShardFetchEntry, type ShardFetchManifest } from '../
 import { DataSchemaError } from './errors.js'
 import { quote } from './locator.js'
 import { tooLarge } from './regular-file.js'
-import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
+import { TimeSlices } from '../core/time-slices.js'
 
 /**
  * Reads the bytes of a manifest.
@@ -21,7 +22,7 @@ import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
 export async function parseManifest(
   bytes: Uint8Array,
   what: string,
-  { maxBytes, ...options }: AbortOptions & { readonly maxBytes: number },
+  { maxBytes, ...options }: OperationOptions & { readonly maxBytes: number },
 ): Promise<ShardFetchManifest> {
   if (bytes.length > maxBytes) throw tooLarge(what, bytes.length, maxBytes)
   let parsed: unknown
@@ -43,9 +44,9 @@ export async function parseManifest(
 export async function readManifest(
   value: unknown,
   what: string,
-  options: AbortOptions = {},
+  options: OperationOptions = {},
 ): Promise<ShardFetchManifest> {
-  const slices = new TimeSlices('Reading a fetch manifest', options)
+  const slices = new TimeSlices('read a fetch manifest', options)
   const wrong = (path: string, expected: string, found: unknown) => {
     const shown =
       typeof found === 'string' || typeof found === 'number' ? `, not ${quote(String(found))}` : ''

@@ -7,10 +7,11 @@ import {
   type MicroShard,
   type MicroShardPlan,
 } from '../schema/index.js'
-import { ceilDivide } from '../core/exact-integers.js'
+import { ceilDivide } from './exact-integers.js'
 import { DEFAULT_MICROSHARD_PLANNER_CONFIG } from './constants.js'
 import { InvalidTargetMicroshardBytesError } from './errors.js'
-import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
+import { TimeSlices } from '../core/time-slices.js'
 import { TupleHasher } from './tuple-hasher.js'
 
 /** Plans microshards. Every peer with the same view, sizing and config gets the same ids. */
@@ -60,9 +61,9 @@ export class MicroShardPlanner {
   async plan(
     view: DatasetView,
     sizing: DatasetSizing,
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<MicroShardPlan> {
-    const slices = new TimeSlices('Planning microshards', options)
+    const slices = new TimeSlices('plan microshards', options)
     const view_id = view.dataset_view_id
     const count = this.count(sizing)
     const hasher = new TupleHasher(5).text(view_id).keep()

@@ -13,7 +13,7 @@ import {
 } from '../schema/index.js'
 import { cachedMicroshardGroup, microEpoch } from './batches.js'
 import * as dataset from './dataset-registration.js'
-import type { AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
 
 export type Awaitable<T> = T | Promise<T>
 
@@ -25,14 +25,14 @@ export type Awaitable<T> = T | Promise<T>
 export interface LeaseDataPipeline<Batch = PythonBatchRef> {
   readonly descriptor: LeaseDataPipelineDescriptor
   /** The dataset, and where its shards come from. */
-  registration(options?: AbortOptions): Promise<DatasetRegistration>
+  registration(options?: OperationOptions): Promise<DatasetRegistration>
   /** The microshards of the registered dataset. Rejects with a typed error when it cannot be planned. */
-  plan(registration: DatasetRegistration, options?: AbortOptions): Promise<MicroShardPlan>
+  plan(registration: DatasetRegistration, options?: OperationOptions): Promise<MicroShardPlan>
   /** The batches of a lease, given its microshards as verified files. */
   loadBatches(
     lease: AssignmentLease,
     cached: readonly CachedMicroShard[],
-    options?: AbortOptions,
+    options?: OperationOptions,
   ): Promise<readonly Batch[]>
 }
 
@@ -40,17 +40,17 @@ export interface LeaseDataPipeline<Batch = PythonBatchRef> {
 export interface CustomPipeline<Batch = PythonBatchRef> {
   readonly descriptor: LeaseDataPipelineDescriptor
   /** Answers what the dataset is. */
-  readonly registration: (options: AbortOptions) => Awaitable<DatasetRegistration>
+  readonly registration: (options: OperationOptions) => Awaitable<DatasetRegistration>
   /** Cuts the dataset into microshards. */
   readonly plan: (
     registration: DatasetRegistration,
-    options: AbortOptions,
+    options: OperationOptions,
   ) => Awaitable<MicroShardPlan>
   /** Makes the batches of a lease, of the shards that are in the cache. */
   readonly loadBatches: (
     lease: AssignmentLease,
     cached: readonly CachedMicroShard[],
-    options: AbortOptions,
+    options: OperationOptions,
   ) => Awaitable<readonly Batch[]>
 }
 
@@ -58,7 +58,7 @@ export interface CustomPipeline<Batch = PythonBatchRef> {
 export type PayloadFunction = (
   lease: AssignmentLease,
   cached: readonly CachedMicroShard[],
-  options: AbortOptions,
+  options: OperationOptions,
 ) => Awaitable<JsonValue>
 
 /** The name of the default pipeline (spec formats#records). */

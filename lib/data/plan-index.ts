@@ -3,7 +3,8 @@
 import type { MicroShard, MicroShardId, MicroShardPlan } from '../schema/index.js'
 import { DuplicateEntryError } from './errors.js'
 import { quote } from './locator.js'
-import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
+import { TimeSlices } from '../core/time-slices.js'
 
 /** The microshards of a plan by id. */
 export type PlanIndex = ReadonlyMap<MicroShardId, MicroShard>
@@ -16,7 +17,10 @@ const indices = new WeakMap<MicroShardPlan, PlanIndex>()
  * @throws DuplicateEntryError when a microshard id or an ordinal is there twice
  * @throws AbortError when the signal fires
  */
-export async function planIndex(plan: MicroShardPlan, options: AbortOptions): Promise<PlanIndex> {
+export async function planIndex(
+  plan: MicroShardPlan,
+  options: OperationOptions,
+): Promise<PlanIndex> {
   const known = indices.get(plan)
   if (known) return known
   const index = await indexUnique(plan.microshards, 'The plan', options)
@@ -32,8 +36,12 @@ export async function planIndex(plan: MicroShardPlan, options: AbortOptions): Pr
  */
 export async function indexUnique<
   T extends { readonly microshard_id: MicroShardId; readonly ordinal: number },
->(items: readonly T[], what: string, options: AbortOptions): Promise<ReadonlyMap<MicroShardId, T>> {
-  const slices = new TimeSlices(`Reading ${what}`, options)
+>(
+  items: readonly T[],
+  what: string,
+  options: OperationOptions,
+): Promise<ReadonlyMap<MicroShardId, T>> {
+  const slices = new TimeSlices(`read ${what}`, options)
   const byId = new Map<MicroShardId, T>()
   const ordinals = new Set<number>()
   for (const item of items) {

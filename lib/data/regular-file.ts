@@ -7,7 +7,7 @@ import { readWholeFile } from '../files/read-whole.js'
 import { READ_PIECE_BYTES } from './constants.js'
 import { DataTooLargeError, UnsafeLocatorError } from './errors.js'
 import { ioError, quote } from './locator.js'
-import { throwIfAborted } from '../core/time-slices.js'
+import { throwIfAborted } from '../core/abort.js'
 
 /** An open file and what it was when it was opened. */
 export interface OpenFile {
@@ -79,7 +79,7 @@ export async function* piecesOf(
 ): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafeSlow(READ_PIECE_BYTES)
   for (;;) {
-    throwIfAborted(`Reading ${quote(path)}`, signal)
+    throwIfAborted(signal, `read ${quote(path)}`)
     const { bytesRead } = await file
       .read(buffer, 0, buffer.length, null)
       .catch((cause: unknown) => {

@@ -2,7 +2,8 @@
 
 import type { AssignmentLease, MicroShardId } from '../schema/index.js'
 import { RankOrder } from './rank-order.js'
-import { TimeSlices, type AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
+import { TimeSlices } from '../core/time-slices.js'
 import { DIGEST_BYTES, TupleHasher } from './tuple-hasher.js'
 
 /**
@@ -27,9 +28,9 @@ export class ShardAwareSampler {
    */
   static async fromLease(
     lease: Pick<AssignmentLease, 'window_id' | 'microshards'>,
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<ShardAwareSampler> {
-    const slices = new TimeSlices('Ordering microshards', options)
+    const slices = new TimeSlices('order microshards', options)
     const hasher = new TupleHasher(2).uint(lease.window_id).keep()
     const digests = Buffer.allocUnsafeSlow(lease.microshards.length * DIGEST_BYTES)
     let offset = 0

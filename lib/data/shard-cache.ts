@@ -36,11 +36,11 @@ import {
 import { CheckedManifest } from './fetch-manifest.js'
 import { ioError, quote, shardFileName } from './locator.js'
 import { readManifest } from './manifest-json.js'
-import { mapLimited } from '../core/map-limited.js'
+import { mapLimited } from '../core/concurrency.js'
 import { planIndex } from './plan-index.js'
 import { tooLarge } from './regular-file.js'
 import { ensureShardFile } from './shard-file.js'
-import type { AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
 import { openUpstream, type ShardUpstream } from './upstream.js'
 import { ViewManifest } from './view-manifest.js'
 
@@ -123,7 +123,7 @@ export class ShardCache {
    */
   async storeFetchManifest(
     manifest: ShardFetchManifest,
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<void> {
     const read = await readManifest(manifest, 'The fetch manifest to store', options)
     const checked = await CheckedManifest.of(read, options)
@@ -138,7 +138,7 @@ export class ShardCache {
    */
   async loadFetchManifest(
     view: DatasetViewId,
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<ShardFetchManifest | undefined> {
     return (await this.#manifestOf(view).load(options))?.manifest
   }
@@ -160,7 +160,7 @@ export class ShardCache {
     registration: DatasetRegistration,
     plan: MicroShardPlan,
     lease: Pick<AssignmentLease, 'dataset_view_id' | 'microshards'>,
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<CachedMicroShard[]> {
     const view = plan.dataset_view.dataset_view_id
     if (lease.dataset_view_id !== view) {
@@ -200,7 +200,7 @@ export class ShardCache {
   async evictExcept(
     view: DatasetViewId,
     keep: Iterable<MicroShardId>,
-    options: AbortOptions = {},
+    options: OperationOptions = {},
   ): Promise<number> {
     const folder = this.datasetDir(view)
     if (!(await isFolder(folder))) return 0
@@ -257,7 +257,7 @@ export class ShardCache {
 async function leasedMicroshards(
   plan: MicroShardPlan,
   ids: readonly MicroShardId[],
-  options: AbortOptions,
+  options: OperationOptions,
 ): Promise<MicroShard[]> {
   const index = await planIndex(plan, options)
   const seen = new Set<MicroShardId>()

@@ -8,7 +8,7 @@ import { contentIdFromDigest, type ShardFetchEntry } from '../schema/index.js'
 import { HashMismatchError, LengthMismatchError, UnsafeLocatorError } from './errors.js'
 import { ioError, quote } from './locator.js'
 import { piecesOf, withRegularFile } from './regular-file.js'
-import type { AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
 import type { ShardUpstream } from './upstream.js'
 
 /**
@@ -26,7 +26,7 @@ export async function ensureShardFile(
   path: string,
   entry: ShardFetchEntry,
   upstream: () => ShardUpstream,
-  options: AbortOptions = {},
+  options: OperationOptions = {},
 ): Promise<void> {
   const state = await inspect(path, entry, options)
   if (state === 'good') return
@@ -45,7 +45,7 @@ export async function ensureShardFile(
 async function inspect(
   path: string,
   entry: ShardFetchEntry,
-  { signal }: AbortOptions,
+  { signal }: OperationOptions,
 ): Promise<'good' | 'missing' | 'corrupt'> {
   try {
     const found = await withRegularFile(path, async (open) => {
@@ -65,7 +65,7 @@ async function fetchShard(
   path: string,
   entry: ShardFetchEntry,
   upstream: ShardUpstream,
-  { signal }: AbortOptions,
+  { signal }: OperationOptions,
 ): Promise<void> {
   try {
     const source = verified(upstream.readShard(entry, { signal }), entry)

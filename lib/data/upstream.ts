@@ -18,7 +18,7 @@ import {
   tooLarge,
   withRegularFile,
 } from './regular-file.js'
-import type { AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
 
 /** A manifest as it lies upstream. */
 export interface UpstreamManifest {
@@ -28,7 +28,7 @@ export interface UpstreamManifest {
 }
 
 /** What reading a manifest takes. */
-export interface ReadManifestOptions extends AbortOptions {
+export interface ReadManifestOptions extends OperationOptions {
   readonly maxBytes: number
   /** The validator that came with the last manifest: if that has not changed, it need not be sent again. */
   readonly validator?: string | undefined
@@ -47,7 +47,7 @@ export interface ShardUpstream {
    *
    * @throws DataHttpError, DataIoError, LengthMismatchError, UnsafeLocatorError
    */
-  readShard(entry: ShardFetchEntry, options: AbortOptions): AsyncIterable<Uint8Array>
+  readShard(entry: ShardFetchEntry, options: OperationOptions): AsyncIterable<Uint8Array>
 }
 
 /**
@@ -95,7 +95,10 @@ class LocalUpstream implements ShardUpstream {
     return found === 'unchanged' ? undefined : found
   }
 
-  async *readShard(entry: ShardFetchEntry, { signal }: AbortOptions): AsyncGenerator<Uint8Array> {
+  async *readShard(
+    entry: ShardFetchEntry,
+    { signal }: OperationOptions,
+  ): AsyncGenerator<Uint8Array> {
     const path = await resolveInside(this.#root, entry.locator)
     const opened = await openRegularFile(path)
     if (!opened) throw missing(path)
@@ -145,7 +148,7 @@ class HttpUpstream implements ShardUpstream {
     return seen.unchanged ? undefined : { bytes: Buffer.concat(pieces), validator: seen.etag }
   }
 
-  readShard(entry: ShardFetchEntry, { signal }: AbortOptions): AsyncIterable<Uint8Array> {
+  readShard(entry: ShardFetchEntry, { signal }: OperationOptions): AsyncIterable<Uint8Array> {
     const url = resolveUrl(this.#base, entry.locator)
     return download(url, {
       timeouts: this.#timeouts,

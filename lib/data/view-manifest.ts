@@ -19,7 +19,7 @@ import { CheckedManifest } from './fetch-manifest.js'
 import { ioError, quote, shardFileName } from './locator.js'
 import { manifestPieces } from './manifest-json.js'
 import { readWhole, stampOf, withRegularFile } from './regular-file.js'
-import type { AbortOptions } from '../core/time-slices.js'
+import type { OperationOptions } from '../core/abort.js'
 import type { ShardUpstream, UpstreamManifest } from './upstream.js'
 
 /** What keeping a manifest takes. */
@@ -50,7 +50,7 @@ export class ViewManifest {
    *
    * @throws DataSchemaError when it cannot be read as one; UnsafeLocatorError, DuplicateEntryError, DataIoError
    */
-  async load(options: AbortOptions = {}): Promise<CheckedManifest | undefined> {
+  async load(options: OperationOptions = {}): Promise<CheckedManifest | undefined> {
     const { maxBytes } = this.#options
     this.#held = await withRegularFile(this.#path, async (open) => {
       const stamp = stampOf(open.stats)
@@ -63,7 +63,7 @@ export class ViewManifest {
   }
 
   /** Puts a manifest in place of the one in the cache. The folder must exist. */
-  async store(checked: CheckedManifest, { signal }: AbortOptions = {}): Promise<void> {
+  async store(checked: CheckedManifest, { signal }: OperationOptions = {}): Promise<void> {
     const pieces = manifestPieces(checked.manifest)
     try {
       await writeStreamAtomic(this.#path, pieces, signal ? { signal } : {})
@@ -88,7 +88,7 @@ export class ViewManifest {
     origin: string,
     upstream: () => ShardUpstream,
     plan: MicroShardPlan,
-    options: AbortOptions,
+    options: OperationOptions,
   ): Promise<CheckedManifest> {
     const held = await this.#loadUsable(options)
     const answer =
@@ -120,7 +120,7 @@ export class ViewManifest {
     origin: string,
     upstream: () => ShardUpstream,
     held: CheckedManifest | undefined,
-    { signal }: AbortOptions,
+    { signal }: OperationOptions,
   ): Promise<{ manifest: CheckedManifest; validator: string | undefined } | undefined> {
     const { maxBytes, onUnreachable } = this.#options
     const followed = this.#followed
@@ -141,7 +141,7 @@ export class ViewManifest {
   }
 
   /** A manifest in the cache that is damaged is as good as none. */
-  async #loadUsable(options: AbortOptions): Promise<CheckedManifest | undefined> {
+  async #loadUsable(options: OperationOptions): Promise<CheckedManifest | undefined> {
     try {
       return await this.load(options)
     } catch (error) {

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-import { AbortError } from '../errors.js'
+import { abortError } from '../core/abort.js'
 
 /** What an atomic write takes. */
 export interface AtomicWriteOptions {
@@ -68,7 +68,7 @@ export async function writeStreamAtomic(
 ): Promise<number> {
   const stopIfAborted = () => {
     if (signal?.aborted !== true) return
-    throw new AbortError(`Writing ${JSON.stringify(path)} was cancelled`, { cause: signal.reason })
+    throw abortError(signal, `write ${JSON.stringify(path)}`)
   }
   stopIfAborted()
   const folder = dirname(path)

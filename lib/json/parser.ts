@@ -5,8 +5,8 @@
  * linear in the text. Open arrays and objects are kept on an explicit stack, so that parsing can pause anywhere.
  */
 
-import { MAX_JSON_DEPTH } from '../schema/constants.js'
-import { clip } from '../schema/describe.js'
+import { MAX_JSON_DEPTH } from './constants.js'
+import { clip } from '../core/quoting.js'
 import { isWellFormed } from './wire.js'
 
 /** Any JSON value, with integers as `bigint` and floats as `number`. */

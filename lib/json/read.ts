@@ -8,8 +8,9 @@
 
 import { setImmediate } from 'node:timers/promises'
 
-import { AbortError, ConfigError } from '../errors.js'
-import { MAX_JSON_BYTES, VALUES_PER_SLICE } from '../schema/constants.js'
+import { throwIfAborted } from '../core/abort.js'
+import { ConfigError } from '../errors.js'
+import { MAX_JSON_BYTES, VALUES_PER_SLICE } from './constants.js'
 import { JsonParser, type JsonValue } from './parser.js'
 
 /** What a reader accepts. */
@@ -50,9 +51,7 @@ export async function parseJsonAsync(
 ): Promise<JsonValue> {
   const parser = explain(what, () => parserOf(source, limits))
   for (;;) {
-    if (signal?.aborted === true) {
-      throw new AbortError(`Reading ${what} was cancelled`, { cause: signal.reason })
-    }
+    throwIfAborted(signal, `read ${what}`)
     const value = explain(what, () => parser.run(VALUES_PER_SLICE))
     if (value !== undefined) return value
     await setImmediate()

@@ -1,6 +1,6 @@
 /** Writes the wire model as JSON, byte for byte as the reference does (spec formats#json). */
 
-import { JSON_PIECE_LENGTH } from '../schema/constants.js'
+import { JSON_PIECE_LENGTH } from './constants.js'
 import { float32Text, float64Text } from './float-text.js'
 import type { Wire } from './wire.js'
 

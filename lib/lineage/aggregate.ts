@@ -4,7 +4,6 @@ import {
   AggregateStats,
   ArtifactId,
   ContentId,
-  contentIdOf,
   ContributionReceiptId,
   ExperimentId,
   f64,
@@ -15,16 +14,9 @@ import {
   record,
   RevisionId,
   StudyId,
-  text,
   Timestamp,
-  tuple,
-  type ArtifactDescriptor,
-  type ChunkingScheme,
   type Infer,
 } from '../schema/index.js'
-import type { OperationOptions } from '../core/abort.js'
-import { buildArtifactDescriptor } from '../store/artifact-operations.js'
-import { chunkingScheme } from '../store/chunking.js'
 import { MergePlan } from './merge-plan.js'
 
 /** Record format of an aggregate's artifact. */
@@ -54,47 +46,3 @@ export const AggregateArtifactRecord = record('AggregateArtifactRecord', {
   created_at: Timestamp,
 })
 export type AggregateArtifactRecord = Infer<typeof AggregateArtifactRecord>
-
-/** The artifact of an aggregate record. */
-export interface AggregateArtifact {
-  readonly descriptor: ArtifactDescriptor
-  /** The record as pretty JSON, UTF-8. */
-  readonly bytes: Uint8Array
-}
-
-const schemaHash = tuple('aggregate schema hash', text, StudyId, ExperimentId, RevisionId, HeadId)
-
-/**
- * The bytes of an aggregate record and their descriptor: a DeltaPack in Fp32 on the record's base head. Store it
- * with `storePrebuiltArtifactBytes`.
- *
- * @throws ConfigError when the record does not fit, InvalidChunkSizeError
- */
-export async function aggregateArtifact(
-  aggregate: AggregateArtifactRecord,
-  chunking: ChunkingScheme = chunkingScheme(),
-  options: OperationOptions = {},
-): Promise<AggregateArtifact> {
-  const { study_id, experiment_id, revision_id, base_head_id } = aggregate
-  const bytes = Buffer.from(AggregateArtifactRecord.toJson(aggregate, { pretty: true }))
-  const model_schema_hash = contentIdOf(schemaHash, [
-    'aggregate-artifact',
-    study_id,
-    experiment_id,
-    revision_id,
-    base_head_id,
-  ])
-  const descriptor = await buildArtifactDescriptor(
-    {
-      kind: 'DeltaPack',
-      base_head_id,
-      precision: 'Fp32',
-      model_schema_hash,
-      record_format: AGGREGATE_RECORD_FORMAT,
-    },
-    bytes,
-    chunking,
-    options,
-  )
-  return { descriptor, bytes }
-}

@@ -17,7 +17,7 @@ import {
   MissingParentHeadError,
   UnknownArtifactError,
   UnknownHeadError,
-} from '../store/errors.js'
+} from './errors.js'
 import { planMerge, type MergeCandidate, type MergePlan } from './merge-plan.js'
 
 /** A head with everything it was built on. */

@@ -1,7 +1,7 @@
 /** Which certified heads an exponential moving average has taken in (spec store#catalogue). */
 
 import { f64, HeadId, list, record, type Infer } from '../schema/index.js'
-import { InvalidEmaDecayError } from '../store/errors.js'
+import { InvalidEmaDecayError } from './errors.js'
 
 /** The record of a flow, as it is stored or sent. */
 export const EmaFlowRecord = record('EmaFlow', { decay: f64, included_heads: list(HeadId) })

@@ -2,10 +2,8 @@
 
 export {
   AGGREGATE_RECORD_FORMAT,
-  aggregateArtifact,
   AggregateArtifactInput,
   AggregateArtifactRecord,
-  type AggregateArtifact,
 } from './aggregate.js'
 export {
   CheckpointCatalog,
@@ -14,5 +12,6 @@ export {
   type SyncPlan,
   type SyncRequest,
 } from './catalog.js'
+export * from './errors.js'
 export { EmaFlow, EmaFlowRecord } from './ema-flow.js'
 export { MergePlan, type MergeCandidate } from './merge-plan.js'

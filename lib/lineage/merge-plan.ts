@@ -23,7 +23,7 @@ import {
   MixedContributionScopeError,
   NonPositiveContributionWeightError,
   UnknownContributionArtifactError,
-} from '../store/errors.js'
+} from './errors.js'
 
 /** Contributions that might be merged. */
 export interface MergeCandidate {

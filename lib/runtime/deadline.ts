@@ -1,16 +1,14 @@
+import { MAX_TIMER_MS } from '../core/timers.js'
 import { DeadlineError, ValueError } from '../errors.js'
 
 /** How long a cancelled call may take to end before it is reported as overdue, in milliseconds. */
 export const DEADLINE_GRACE_MS = 100
 
-/** Longest deadline, in milliseconds: what a timer of Node can wait for, some 24 days. */
-export const MAX_TIMEOUT_MS = 2_147_483_647
-
 /** Throws {@link ValueError} for a `timeoutMs` that is none. */
 export function checkTimeout(method: string, timeoutMs: number): void {
-  if (timeoutMs >= 0 && timeoutMs <= MAX_TIMEOUT_MS) return
+  if (timeoutMs >= 0 && timeoutMs <= MAX_TIMER_MS) return
   throw new ValueError(
-    `Cannot call ${method}: timeoutMs must be from 0 to ${MAX_TIMEOUT_MS}, got ${timeoutMs}; leave it ` +
+    `Cannot call ${method}: timeoutMs must be from 0 to ${MAX_TIMER_MS}, got ${timeoutMs}; leave it ` +
       'out for no deadline',
     'timeoutMs',
   )

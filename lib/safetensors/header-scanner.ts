@@ -3,7 +3,7 @@
  * hostile header of 100 MB costs about its own size. What is accepted is JSON as RFC 8259 has it.
  */
 
-import { clip } from '../schema/describe.js'
+import { clip } from '../core/quoting.js'
 import { isWellFormed } from '../json/wire.js'
 import { MAX_HEADER_DEPTH, U64_MAX } from './constants.js'
 import { SafetensorsHeaderError, type HeaderFault } from './errors.js'

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 
-import { clip } from '../schema/describe.js'
+import { clip } from '../core/quoting.js'
 import { DTYPE_BITS, LENGTH_BYTES, MAX_HEADER_BYTES, U64_MAX, type Dtype } from './constants.js'
 import { SafetensorsHeaderError, SafetensorsIoError, type HeaderFault } from './errors.js'
 import { HeaderScanner } from './header-scanner.js'

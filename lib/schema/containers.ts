@@ -2,8 +2,9 @@
 
 import { closestName } from '../core/closest-name.js'
 import { Codec, encodePart, refuse, type Infer } from './codec.js'
+import { clip } from '../core/quoting.js'
 import { MAX_DROPPED_RECORDS } from './constants.js'
-import { clip, describe } from './describe.js'
+import { describe } from './describe.js'
 import { INVALID, type Issues } from './issues.js'
 import { encodeText, text } from './primitives.js'
 import { RecordDecoder } from './record-decoder.js'

@@ -1,13 +1,7 @@
 /** Short descriptions of foreign values, for messages. */
 
-import { MAX_QUOTED_LENGTH } from './constants.js'
+import { clip } from '../core/quoting.js'
 import { float64Text } from '../json/float-text.js'
-
-/** A text in double quotes with control characters escaped, cut when long. */
-export function clip(text: string): string {
-  if (text.length <= MAX_QUOTED_LENGTH) return JSON.stringify(text)
-  return `${JSON.stringify(text.slice(0, MAX_QUOTED_LENGTH))}… (${text.length} characters)`
-}
 
 /** What a value is, such as `"abc"`, `1.0`, `an array of 3` or `nothing (it is missing)`. */
 export function describe(value: unknown): string {

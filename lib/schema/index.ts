@@ -24,12 +24,8 @@ export {
   type Fields,
   type RecordOf,
 } from './containers.js'
-export {
-  MAX_JSON_BYTES,
-  MAX_JSON_DEPTH,
-  MAX_PATH_COMPONENT_BYTES,
-  MAX_WIRE_BYTES,
-} from './constants.js'
+export { MAX_JSON_BYTES, MAX_JSON_DEPTH } from '../json/constants.js'
+export { MAX_PATH_COMPONENT_BYTES, MAX_WIRE_BYTES } from './constants.js'
 export { contentId, contentIdFromDigest, contentIdOf, isContentId } from './content-id.js'
 export * from './ids.js'
 export type { JsonValue } from '../json/parser.js'

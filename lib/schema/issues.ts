@@ -2,7 +2,8 @@
 
 import type { ConfigIssue } from '../errors.js'
 import { MAX_REPORTED_ISSUES } from './constants.js'
-import { clip, describe } from './describe.js'
+import { clip } from '../core/quoting.js'
+import { describe } from './describe.js'
 
 /** What a reading function returns after it reported a problem. */
 export const INVALID = Symbol('invalid')

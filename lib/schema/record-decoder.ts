@@ -2,7 +2,7 @@
 
 import { encodeCbor } from './cbor.js'
 import type { Codec } from './codec.js'
-import { clip } from './describe.js'
+import { clip } from '../core/quoting.js'
 import { INVALID, type Issues } from './issues.js'
 import type { WireReader } from './wire-reader.js'
 

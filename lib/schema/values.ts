@@ -1,7 +1,7 @@
 /** Untagged values: metrics, patch values, and free JSON (spec formats#untagged-values). */
 
 import { Codec, refuse } from './codec.js'
-import { MAX_JSON_DEPTH } from './constants.js'
+import { MAX_JSON_DEPTH } from '../json/constants.js'
 import { isObject, list, map } from './containers.js'
 import { describe } from './describe.js'
 import type { JsonValue } from '../json/parser.js'

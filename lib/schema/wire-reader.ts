@@ -9,7 +9,7 @@
 import type { JsonValue } from '../json/parser.js'
 import { MAX_WIRE_DEPTH, MAX_WIRE_VALUES } from './constants.js'
 import { BIGNUM_TAG, MAJOR } from './cbor-sink.js'
-import { clip } from './describe.js'
+import { clip } from '../core/quoting.js'
 
 /** Bytes that are not what they should be; the position is that of the reader. */
 export class WireSyntaxError extends Error {}

@@ -12,11 +12,9 @@ import { touch } from './chunk-files.js'
 import { MAX_CHUNKS_IN_FLIGHT } from './constants.js'
 import { UnknownChunkError } from './errors.js'
 import { onceGivenBack, WRITER_PATIENCE_MS } from './retry-missing.js'
-import { inParallel } from '../core/concurrency.js'
+import { mapLimited } from '../core/concurrency.js'
+import { MAX_TIMER_MS } from '../core/timers.js'
 import type { StoreLayout } from './store-paths.js'
-
-/** Longest delay that Node's timers take, in milliseconds. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 export class ChunkGuard {
   readonly #layout: StoreLayout
@@ -69,7 +67,7 @@ export class ChunkGuard {
   }
 
   async #renew(): Promise<void> {
-    await inParallel(this.#ids, MAX_CHUNKS_IN_FLIGHT, async (id) => {
+    await mapLimited(this.#ids, MAX_CHUNKS_IN_FLIGHT, async (id) => {
       const path = this.#layout.chunk(id)
       const touched = async () => (await touch(path)) || undefined
       if (!(await onceGivenBack(WRITER_PATIENCE_MS, touched))) throw new UnknownChunkError(id)

@@ -10,7 +10,7 @@ import {
   type HeadId,
 } from '../schema/index.js'
 import { ConfigError } from '../errors.js'
-import { clip } from '../schema/describe.js'
+import { clip } from '../core/quoting.js'
 import { MAX_CHUNK_BYTES, MAX_CHUNK_COUNT } from './constants.js'
 import { ArtifactLengthMismatchError, InvalidDescriptorError } from './errors.js'
 

@@ -10,8 +10,7 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 
-import { AbortError } from '../errors.js'
-import { throwIfAborted, type OperationOptions } from '../core/abort.js'
+import { abortError, throwIfAborted, type OperationOptions } from '../core/abort.js'
 import type { ArtifactDescriptor, ChunkDescriptor } from '../schema/index.js'
 import { FETCH_FIRST_PAUSE_MS, FETCH_LONGEST_PAUSE_MS, MAX_SOURCE_FAILURES } from './constants.js'
 import { checkArtifactDescriptor } from './descriptor.js'
@@ -212,9 +211,7 @@ class Fetch {
       signal?.removeEventListener('abort', onAbort)
     }
     if (signal?.aborted === true) {
-      throw new AbortError('Cannot fetch an artifact: the operation was aborted', {
-        cause: signal.reason,
-      })
+      throw abortError(signal, 'fetch an artifact')
     }
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#wanted.size > 0) {

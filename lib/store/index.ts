@@ -1,6 +1,7 @@
 /** Artifacts in chunks and the store that holds them (spec store). */
 
 export type { OperationOptions } from '../core/abort.js'
+export { aggregateArtifact, type AggregateArtifact } from './aggregate-artifact.js'
 export { buildArtifactDescriptor } from './artifact-operations.js'
 export type { StoreArtifactOptions } from './artifact-writer.js'
 export type { Durability } from './chunk-files.js'

@@ -22,5 +22,5 @@ export type StoreThreadRequest =
 export type StoreThreadReply =
   | { readonly type: 'back'; readonly id: number; readonly memory: ArrayBuffer }
   | { readonly type: 'done'; readonly id: number; readonly result: unknown }
-  /** `error` is for `decodeError`. */
+  /** `error` is for `threadErrors.decode`. */
   | { readonly type: 'failed'; readonly id: number; readonly error: unknown }

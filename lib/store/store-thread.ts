@@ -4,10 +4,10 @@ import { Worker } from 'node:worker_threads'
 
 import { AbortError } from '../errors.js'
 import type { GatheredChunks, LentChunk } from './chunk-feed.js'
-import { decodeError } from '../threads/error-codec.js'
 import { StoreThreadError } from './errors.js'
 import { releaseMemory } from '../threads/release-memory.js'
 import type { StoreThreadReply, StoreThreadRequest } from './store-thread-messages.js'
+import { threadErrors } from './thread-errors.js'
 import type { TaskArguments, TaskName, TaskResult } from './tasks.js'
 
 /** The bytes that a task takes: all at once, whose ArrayBuffer goes over for good, or as they are gathered. */
@@ -116,7 +116,7 @@ export class StoreThread {
   #receive(reply: StoreThreadReply): void {
     const call = this.#calls.get(reply.id)
     if (reply.type === 'done') call?.resolve(reply.result)
-    else if (reply.type === 'failed') call?.reject(decodeError(reply.error))
+    else if (reply.type === 'failed') call?.reject(threadErrors.decode(reply.error))
     else {
       const giveBack = call?.lent.pop() ?? releaseMemory
       giveBack(reply.memory)

@@ -4,10 +4,10 @@ import { parentPort } from 'node:worker_threads'
 
 import { throwIfAborted } from '../core/abort.js'
 import { slicedChunks, type ChunkFeed, type LentChunk } from './chunk-feed.js'
-import { encodeError } from '../threads/error-codec.js'
 import { releaseMemory } from '../threads/release-memory.js'
 import type { StoreThreadReply, StoreThreadRequest } from './store-thread-messages.js'
 import { runTask } from './tasks.js'
+import { threadErrors } from './thread-errors.js'
 
 /** The chunks of one task as they are posted. */
 class PostedChunks {
@@ -101,7 +101,7 @@ async function run(request: StoreThreadRequest & { type: 'run' }): Promise<void>
     })
     post({ type: 'done', id, result }, result instanceof Uint8Array ? [result.buffer] : [])
   } catch (error) {
-    post({ type: 'failed', id, error: encodeError(error) })
+    post({ type: 'failed', id, error: threadErrors.encode(error) })
   } finally {
     running.delete(id)
     if (bytes !== undefined) releaseMemory(bytes.buffer)

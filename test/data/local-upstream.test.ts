@@ -3,7 +3,7 @@ import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { openUpstream } from '../../lib/data/index.js'
-import { mapLimited } from '../../lib/core/map-limited.js'
+import { mapLimited } from '../../lib/core/concurrency.js'
 import { Dataset } from './support/dataset.js'
 
 describe('an upstream in a folder', () => {

@@ -203,7 +203,7 @@ describe('reading in pauses', () => {
     const aborted = { signal: AbortSignal.abort(reason) }
     await assert.rejects(shards.fromJsonAsync(source, aborted), {
       code: 'ABORT_ERR',
-      message: 'Reading list of MicroShard was cancelled',
+      message: 'Cannot read list of MicroShard: the operation was aborted',
       cause: reason,
     })
     const controller = new AbortController()

@@ -13,7 +13,7 @@ import {
   text,
   type JsonValue,
 } from '../../lib/schema/index.js'
-import { MAX_JSON_DEPTH } from '../../lib/schema/constants.js'
+import { MAX_JSON_DEPTH } from '../../lib/json/constants.js'
 import { jsons } from './support/arbitraries.js'
 import { runs } from '../support/runs.js'
 

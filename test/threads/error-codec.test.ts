@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import { types } from 'node:util'
 
-import * as checkpointErrors from '../../lib/store/errors.js'
-import { decodeError, encodeError } from '../../lib/threads/error-codec.js'
+import * as lineageErrors from '../../lib/lineage/errors.js'
+import * as storeErrors from '../../lib/store/errors.js'
+import { threadErrors } from '../../lib/store/thread-errors.js'
 import { AbortError, ConfigError, TorchbedError } from '../../lib/errors.js'
 
 /** As it would come out on another thread. */
 function posted(thrown: unknown): unknown {
-  return decodeError(structuredClone(encodeError(thrown)))
+  return threadErrors.decode(structuredClone(threadErrors.encode(thrown)))
 }
 
 function fieldsOf(error: Error): Readonly<Record<string, unknown>> {
@@ -17,7 +18,7 @@ function fieldsOf(error: Error): Readonly<Record<string, unknown>> {
 
 /** Arguments of every class, so that each field has a value of its own. */
 const cause = new Error('why')
-const { CheckpointError, ...classes } = checkpointErrors
+const { CheckpointError, ...classes } = { ...lineageErrors, ...storeErrors }
 const samples: Readonly<Record<keyof typeof classes, TorchbedError>> = {
   DuplicateArtifactError: new classes.DuplicateArtifactError('a'),
   DuplicateHeadError: new classes.DuplicateHeadError('h'),
@@ -66,8 +67,8 @@ describe('an error on its way to another thread', () => {
   it('keeps the fields of an error of the system, as a cause too', async () => {
     const error: unknown = await stat('/no/such/file').catch((thrown: unknown) => thrown)
     const fields = { code: 'ENOENT', syscall: 'stat', path: '/no/such/file' }
-    const copy = posted(new checkpointErrors.CheckpointIoError('look', error))
-    assert(copy instanceof checkpointErrors.CheckpointIoError && copy.cause instanceof Error)
+    const copy = posted(new storeErrors.CheckpointIoError('look', error))
+    assert(copy instanceof storeErrors.CheckpointIoError && copy.cause instanceof Error)
     assert.deepEqual(fieldsOf(copy.cause), fieldsOf(error as Error))
     for (const [field, value] of Object.entries(fields)) {
       assert.equal(fieldsOf(copy.cause)[field], value)

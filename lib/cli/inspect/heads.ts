@@ -3,8 +3,10 @@
 import {
   DeltaBaseHeadMismatchError,
   HeadArtifactMismatchError,
-  InvalidRecordError,
   MissingParentHeadError,
+} from '../../lineage/index.js'
+import {
+  InvalidRecordError,
   UnknownArtifactError,
   type FsArtifactStore,
 } from '../../store/index.js'

@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
-import { AbortError, ConfigError } from '../../errors.js'
+import { throwIfAborted } from '../../core/abort.js'
+import { ConfigError } from '../../errors.js'
 import { findPython } from '../../runtime/python/find-python.js'
 import { DatasetPrepareError } from '../errors.js'
 
@@ -98,6 +99,5 @@ async function run(executable: string, script: string, options: PrepareOptions):
 }
 
 function refuseAborted(signal: AbortSignal): void {
-  if (!signal.aborted) return
-  throw new AbortError('Preparing the dataset was aborted', { cause: signal.reason })
+  throwIfAborted(signal, 'prepare the dataset')
 }

@@ -6,7 +6,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
 
-import { AbortError } from '../../errors.js'
+import { throwIfAborted } from '../../core/abort.js'
 import {
   MessageTooLargeError,
   P2pError,
@@ -58,9 +58,7 @@ export async function exchange(
     return await response
   } catch (error) {
     stream?.abort(error instanceof Error ? error : new Error(String(error)))
-    if (signal?.aborted === true) {
-      throw new AbortError('Cannot ask a peer: the operation was aborted', { cause: signal.reason })
-    }
+    throwIfAborted(signal, 'ask a peer')
     throw asPeerError(error, peerId, deadline.aborted ? timeoutMs : undefined)
   }
 }

@@ -9,7 +9,7 @@ import {
 } from '../../errors.js'
 import { loadBridge, type Bridge, type BridgeStatus } from './addon.js'
 import { call, HOST_SESSION, progress, typedError, type Link } from './call.js'
-import { MAX_TIMEOUT_MS } from '../deadline.js'
+import { MAX_TIMER_MS } from '../../core/timers.js'
 import { refuseUnfitVariables } from '../environment-variables.js'
 import { findPython, type PythonInstallation } from '../python/find-python.js'
 import { refuseUnfitPath, startRemedy } from '../python/python-path.js'
@@ -260,9 +260,9 @@ class EmbeddedSession implements WorkloadSession {
 }
 
 function checkGrace(graceMs: number): void {
-  if (graceMs >= 0 && graceMs <= MAX_TIMEOUT_MS) return
+  if (graceMs >= 0 && graceMs <= MAX_TIMER_MS) return
   throw new ValueError(
-    `Cannot start Python: exitGraceMs must be from 0 to ${MAX_TIMEOUT_MS}, got ${graceMs}`,
+    `Cannot start Python: exitGraceMs must be from 0 to ${MAX_TIMER_MS}, got ${graceMs}`,
     'exitGraceMs',
   )
 }

@@ -9,6 +9,7 @@ import {
   WorkerStartError,
   type TorchbedError,
 } from '../../errors.js'
+import { MAX_TIMER_MS } from '../../core/timers.js'
 import { findPython } from '../python/find-python.js'
 import type { OutputEvents } from '../output.js'
 import { checkTimeout, deadlineError } from '../deadline.js'
@@ -254,19 +255,16 @@ function readHello(hello: PyValue): string {
 /** A frame is read into one text, and this is what V8 can hold. */
 const LONGEST_FRAME_BYTES = 2 ** 29 - 24
 
-/** What a timer can wait for, in milliseconds. */
-const LONGEST_WAIT_MS = 2 ** 31 - 1
-
 function refuseBadNumbers(options: SubprocessRuntimeOptions): void {
   const ranges = [
-    ['startTimeoutMs', 1, LONGEST_WAIT_MS],
-    ['closeGraceMs', 0, LONGEST_WAIT_MS],
-    ['abortGraceMs', 0, LONGEST_WAIT_MS],
+    ['startTimeoutMs', 1, MAX_TIMER_MS],
+    ['closeGraceMs', 0, MAX_TIMER_MS],
+    ['abortGraceMs', 0, MAX_TIMER_MS],
     ['maxFrameBytes', 1024, LONGEST_FRAME_BYTES],
   ] as const
   const issues = ranges.flatMap(([path, least, most]) => {
     const value = options[path]
-    const isEndless = value === Infinity && most === LONGEST_WAIT_MS
+    const isEndless = value === Infinity && most === MAX_TIMER_MS
     if (value === undefined || isEndless || (value >= least && value <= most)) return []
     return [{ path, message: `must be a number from ${least} to ${most}, got ${value}` }]
   })

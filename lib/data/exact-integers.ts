@@ -1,6 +1,6 @@
 /** Integer arithmetic on numbers up to 2^53 - 1, where division in floats would round. */
 
-import { DataSchemaError } from '../data/errors.js'
+import { DataSchemaError } from './errors.js'
 
 /** `a / b` rounded up, exactly. Both are safe integers, `b` at least 1. */
 export function ceilDivide(a: number, b: number): number {

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
 
-import { aggregateArtifact, AggregateArtifactRecord } from '../../lib/lineage/index.js'
-import { checkArtifactDescriptor, chunkingScheme, FsArtifactStore } from '../../lib/store/index.js'
+import { AggregateArtifactRecord } from '../../lib/lineage/index.js'
+import {
+  aggregateArtifact,
+  checkArtifactDescriptor,
+  chunkingScheme,
+  FsArtifactStore,
+} from '../../lib/store/index.js'
 import { contentId } from '../../lib/schema/index.js'
-import { removeFolder, temporaryFolder } from '../store/support.js'
+import { removeFolder, temporaryFolder } from './support.js'
 
 const RECORD: AggregateArtifactRecord = {
   aggregate_id: 'aggregate-1',
