@@ -20,6 +20,7 @@ export function sourceFiles(): SourceFile[] {
         .filter((name) => /\.m?[jt]s$/.test(name))
         .map((name) => `${folder}/${name}`),
     )
+    .concat('eslint.config.js')
     .map((path) => parse(path, read(path)))
 }
 
