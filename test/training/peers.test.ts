@@ -7,10 +7,8 @@ import {
   MixedBaseHeadError,
   MixedContributionScopeError,
   NonPositiveContributionWeightError,
-  UnknownChunkError,
-  InvalidRecordError,
-  UnknownHeadError,
-} from '../../lib/store/index.js'
+} from '../../lib/lineage/index.js'
+import { UnknownChunkError, InvalidRecordError, UnknownHeadError } from '../../lib/store/index.js'
 import { LeasePlanner, ShardCache } from '../../lib/data/index.js'
 import type { HeadDescriptor } from '../../lib/schema/index.js'
 import {
