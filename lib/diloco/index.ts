@@ -2,11 +2,26 @@
  * torchbed/diloco: the arithmetic of DiLoCo (arXiv 2311.08105), in which peers train apart for many steps and then
  * exchange what they have learned.
  *
- * All of it gives the same bits on every machine, whatever its processor and its number of threads: replicas that
- * apply the same contributions have one {@link stateRoot}. It needs no Python.
+ * The arithmetic gives the same bits on every machine, whatever its processor and its number of threads: replicas that
+ * apply the same contributions have one {@link stateRoot}. {@link lead} and {@link receive} are how members agree on which contributions those are.
+ * Nothing here needs Python, and nothing here sends or stores: that is its caller's.
  *
  * @packageDocumentation
  */
+export {
+  abandon,
+  lead,
+  receive,
+  startAgreement,
+  type AcceptedList,
+  type Agreement,
+  type AgreementMessage,
+  type AgreementRecord,
+  type AgreementStep,
+  type Ballot,
+  type ContributionList,
+  type ListedContribution,
+} from './agreement.js'
 export {
   applyRound,
   type AppliedRound,
