@@ -20,9 +20,11 @@ export {
   ValueError,
   WorkerExitedError,
 } from './errors.js'
+export type { HookInput, HookOutput } from './project/hook-values.js'
 export { ModelHandle } from './project/model-handle.js'
 export {
   TorchProject,
+  type HookCallOptions,
   type TorchProjectOptions,
   type TrainWindow,
   type WorkloadRevision,
@@ -36,7 +38,6 @@ export type {
 export type {
   AnyWorkloadConfig,
   SchemaInput,
-  SchemaIssue,
   SchemaResult,
   StandardSchema,
   WorkloadConfigSchema,
@@ -65,6 +66,7 @@ export type {
   WorkloadSession,
   WorkloadSpec,
 } from './runtime/python-runtime.js'
+export { Tensor, tensor, type TensorData, type TensorDtype } from './runtime/tensor.js'
 export { PyFloat, type PyInput, type PyValue } from './runtime/values.js'
 export type { Experiment } from './training/experiment.js'
 export {

@@ -45,6 +45,7 @@ import {
 } from '../schema/index.js'
 import { withArtifactFile } from './artifact-files.js'
 import { standardContributionWeight } from './contribution.js'
+import type { HookInput, HookOutput } from './hook-values.js'
 import type { ModelHandle } from './model-handle.js'
 import {
   WorkloadCalls,
@@ -53,9 +54,11 @@ import {
   type TrainBatch,
 } from './workload-calls.js'
 import {
+  readWith,
   readWorkloadConfig,
   type AnyWorkloadConfig,
   type SchemaInput,
+  type StandardSchema,
   type WorkloadConfigSchema,
 } from './workload-config-schema.js'
 import {
@@ -93,6 +96,14 @@ export interface TrainWindow {
   readonly batches: readonly TrainBatch[]
   /** The microshards that the batches were made of; what is counted when the workload does not count. */
   readonly cached_microshards?: readonly CachedMicroShard[]
+}
+
+/** How a hook of a workload's own is called, and what checks its values. */
+export interface HookCallOptions<Input = HookInput, Output = HookOutput> extends CallOptions {
+  /** Reads the input before it is passed. Default: passed as it is. */
+  readonly input?: StandardSchema<Input, unknown> | undefined
+  /** Reads what the hook returned. Default: taken as it is. */
+  readonly output?: StandardSchema<unknown, Output> | undefined
 }
 
 /** What a revision of an experiment asks of its workload. */
@@ -373,6 +384,32 @@ export class TorchProject implements AsyncDisposable {
     options?: CallOptions,
   ): Promise<ModelHandle | null> {
     return this.#calls.mergeCandidateModels(base, candidates, policy, options)
+  }
+
+  /**
+   * Calls a method of the workload that it lists in `callable_hooks`, or decorates with `torchbed.callable_hook`:
+   * `hook(state, input)`, without the state for `model` null and without the input where none is given.
+   *
+   * All values of docs/reference/values.md cross both ways, and a {@link Tensor} anywhere among them, which the hook
+   * sees as a `torch.Tensor`. A tensor that it returns is copied once, into memory of its own: gradients, devices and
+   * strides do not matter. The types are yours to state; `options.input` and `options.output` check them by a schema
+   * of zod or of any library of Standard Schema.
+   *
+   * @throws HookMissingError for a hook that the workload does not offer
+   * @throws ValueError for a value that cannot cross; its `path` says where, such as `input.x`
+   * @throws BuffersRetainedError when the hook kept a tensor of its input
+   * @throws ConfigError for a value that a schema refuses
+   */
+  async call<Input = HookInput, Output = HookOutput>(
+    model: ModelHandle | null,
+    hook: string,
+    input?: Input,
+    options: HookCallOptions<Input, Output> = {},
+  ): Promise<Output> {
+    const given = options.input ? await readWith(options.input, input, 'input') : input
+    const output = await this.#calls.callHook(model, hook, given, options)
+    if (options.output) return readWith(options.output, output, 'output')
+    return output as Output
   }
 
   /** Averages the merged model with its base over time; changes and returns `merged`. */

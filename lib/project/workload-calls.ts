@@ -23,6 +23,7 @@ import {
   type MicroShardId,
   type PeerId,
 } from '../schema/index.js'
+import { memoriesFor, putTogether, readPlaces, takeApart, type HookOutput } from './hook-values.js'
 import { ModelHandle } from './model-handle.js'
 import { pythonInput } from './python-input.js'
 
@@ -50,10 +51,25 @@ export interface MemoryBatch {
   readonly bytes_len: number
 }
 
-/** What a window may be trained on. */
-export type TrainBatch = PythonBatchRef | MemoryBatch
+/**
+ * What a window may be trained on: the batches of a pipeline, memory, or a payload alone, which the hook sees as a
+ * `micro_epoch` of no lease.
+ */
+export type TrainBatch =
+  PythonBatchRef | MemoryBatch | { readonly kind?: undefined; readonly payload: PyInput }
 
 function batchInput(batch: TrainBatch): PyInput {
+  if (batch.kind === undefined) {
+    return {
+      kind: 'micro_epoch',
+      lease_id: '',
+      microshard_ids: [],
+      ordinals: [],
+      bytes_len: 0,
+      pipeline_kind: 'custom',
+      payload: batch.payload,
+    }
+  }
   return batch.kind === 'memory_microshard_group'
     ? { ...batch }
     : pythonInput(PythonBatchRef, batch)
@@ -189,6 +205,37 @@ export class WorkloadCalls {
     const { model_id } = await this.#ask(MaybeCreated, method, params, options)
     if (model_id === null) return null
     return new ModelHandle(this.session, model_id, this.#modelBytes)
+  }
+
+  /** Calls a hook of the workload's own; `input` undefined: without one. */
+  async callHook(
+    model: ModelHandle | null,
+    hook: string,
+    input: unknown,
+    options?: CallOptions,
+  ): Promise<HookOutput> {
+    const method = 'call_hook'
+    const lendsMemory = this.session.lendsMemory === true
+    const params = new Map<string, PyInput>([['hook', hook]])
+    if (model !== null) params.set('model_id', this.#id(model, hook))
+    if (input !== undefined) {
+      const { value, places } = takeApart(input, lendsMemory)
+      params.set('input', value)
+      if (places.length > 0) params.set('places', places)
+    }
+    if (!lendsMemory) params.set('as_text', true)
+    const answer = (await this.session.call(method, params, options)) as Record<string, PyValue>
+    const { output = null, result_id } = answer
+    const places = readPlaces(answer.places)
+    if (typeof result_id !== 'string') return putTogether(output, places, [])
+    try {
+      const memories = memoriesFor(places)
+      await this.session.call('fill_result', { result_id, memories }, options)
+      return putTogether(output, places, memories)
+    } catch (error) {
+      this.session.releaseModel(result_id)
+      throw error
+    }
   }
 
   async applySingleRootEma(

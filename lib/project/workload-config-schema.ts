@@ -24,13 +24,14 @@ export interface StandardSchema<Input = unknown, Output = Input> {
 /** What reading with a schema gives: the value, or problems. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly SchemaIssue[] }
+  | {
+      readonly issues: readonly {
+        readonly message: string
+        readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+      }[]
+    }
 
-/** One problem that a schema found, and where. */
-export interface SchemaIssue {
-  readonly message: string
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
-}
+type SchemaIssue = NonNullable<SchemaResult<unknown>['issues']>[number]
 
 /** A schema whose output can cross to Python. */
 export type WorkloadConfigSchema = StandardSchema<unknown, PyInput>
@@ -52,26 +53,45 @@ export async function readWorkloadConfig(
   schema: WorkloadConfigSchema | undefined,
 ): Promise<TorchWorkloadConfig> {
   if (schema === undefined) return config as TorchWorkloadConfig
-  const workload_config = await readWith(schema, config.runtime.workload_config)
+  const workload_config = await readConfig(schema, config.runtime.workload_config)
   return { ...config, runtime: { ...config.runtime, workload_config } }
 }
 
-async function readWith(schema: WorkloadConfigSchema, given: unknown): Promise<PyInput> {
-  const result = await standardOf(schema).validate(given)
+/** What the schema reads, for a hook's `input` or `output`. Throws {@link ConfigError} with every problem. */
+export async function readWith<Output>(
+  schema: StandardSchema<unknown, Output>,
+  given: unknown,
+  what: string,
+): Promise<Output> {
+  const result = await standardOf(schema, what).validate(given)
   if (result.issues === undefined) return result.value
-  throw new ConfigError('Cannot use the workload config', result.issues.map(located))
+  throw new ConfigError(`Cannot take the ${what} of this hook`, located([what], result.issues))
+}
+
+async function readConfig(schema: WorkloadConfigSchema, given: unknown): Promise<PyInput> {
+  const result = await standardOf(schema, 'workloadConfigSchema').validate(given)
+  if (result.issues === undefined) return result.value
+  throw new ConfigError(
+    'Cannot use the workload config',
+    located(['runtime', 'workload_config'], result.issues),
+  )
 }
 
 /** Typed code cannot give another; JavaScript, and the schemas of older libraries, can. */
-function standardOf(schema: unknown): WorkloadConfigSchema['~standard'] {
-  const holder = schema as Partial<WorkloadConfigSchema> | null
-  const standard: Partial<WorkloadConfigSchema['~standard']> | undefined = holder?.['~standard']
+function standardOf<Output>(
+  schema: StandardSchema<unknown, Output>,
+  option: string,
+): StandardSchema<unknown, Output>['~standard'] {
+  const holder = schema as Partial<StandardSchema<unknown, Output>> | null
+  const standard: Partial<StandardSchema<unknown, Output>['~standard']> | undefined =
+    holder?.['~standard']
   if (standard?.version === 1 && typeof standard.validate === 'function') {
-    return standard as WorkloadConfigSchema['~standard']
+    return standard as StandardSchema<unknown, Output>['~standard']
   }
-  throw new ConfigError('Cannot open the project', [
+  const action = option === 'workloadConfigSchema' ? 'open the project' : 'call the hook'
+  throw new ConfigError(`Cannot ${action}`, [
     {
-      path: 'workloadConfigSchema',
+      path: option,
       message:
         `expected a schema that has the interface of Standard Schema, version 1, got ${describe(schema)}; ` +
         'pass a schema of zod 4, or of zod from 3.24 on',
@@ -79,7 +99,9 @@ function standardOf(schema: unknown): WorkloadConfigSchema['~standard'] {
   ])
 }
 
-function located({ path = [], message }: SchemaIssue): ConfigIssue {
-  const keys = path.map((part) => (typeof part === 'object' ? part.key : part))
-  return configIssue({ path: ['runtime', 'workload_config', ...keys], message })
+function located(within: readonly string[], issues: readonly SchemaIssue[]): ConfigIssue[] {
+  return issues.map(({ path = [], message }) => {
+    const keys = path.map((part) => (typeof part === 'object' ? part.key : part))
+    return configIssue({ path: [...within, ...keys], message })
+  })
 }

@@ -13,6 +13,7 @@ package. What is here helps authors who want type checking, or who want to stop 
                 ...
 """
 
+from ._host.callable_hooks import callable_hook
 from ._host.cancelling import Cancelled, should_stop
 from ._host.progressing import progress
 from .workload import (
@@ -73,6 +74,7 @@ __all__ = [
     "RuntimePatch",
     "Workload",
     "__version__",
+    "callable_hook",
     "progress",
     "should_stop",
 ]

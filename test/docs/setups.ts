@@ -116,6 +116,48 @@ class Digits(Plain):
     after: 'await project.close()\n',
   },
 
+  /** A class with a hook of its own. */
+  'callable-hooks': {
+    before: 'import types\n\nimport torch\n\n\n',
+    after: `
+
+state = types.SimpleNamespace(model=torch.nn.Linear(64, 10))
+scores = Digits().predict(state, {"x": torch.zeros(1, 64)})["scores"]
+assert scores.shape == (1, 10) and not scores.requires_grad
+`,
+    needsTorch: true,
+  },
+
+  /** A project whose workload predicts. */
+  calling: {
+    before: `
+import * as assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { tensor, TorchProject, type Tensor } from 'torchbed'
+writeFileSync('digits_calling.py', \`
+import sys
+import torch
+sys.path.append(${JSON.stringify(workloadRoot)})
+from plain import Plain
+
+class Digits(Plain):
+    callable_hooks = {"predict"}
+
+    def predict(self, state, value):
+        return {"scores": value["x"][:, :10] + 1}
+\`)
+const project = await TorchProject.open({
+  runtime: { workload_factory: 'digits_calling:Digits', module_search_roots: ['.'] },
+})
+const model = await project.initModel()
+`,
+    after: `
+assert.deepEqual(scores, tensor(new Float32Array(10).fill(1), [1, 10]))
+await project.close()
+`,
+    needsTorch: true,
+  },
+
   /** Memory to lend. */
   lending: {
     before: `

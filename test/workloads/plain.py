@@ -34,6 +34,7 @@ class Plain:
                 names = {
                     "workload": self,
                     "state": state,
+                    "batch": batch,
                     "time": time,
                     "sys": sys,
                     "asyncio": asyncio,

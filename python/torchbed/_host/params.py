@@ -27,6 +27,10 @@ class Params:
         """Return all parameters as one value."""
         return self._values
 
+    def has(self, name: str) -> bool:
+        """Whether the parameter is there."""
+        return name in self._values
+
     def value(self, name: str) -> Any:
         """Return a parameter of any type."""
         try:

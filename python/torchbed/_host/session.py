@@ -3,12 +3,14 @@
 Knows nothing of embedding, transport or processes. One thread only.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from types import NoneType
 from typing import Any, ClassVar
 
 from .artifact_files import read_artifact, write_artifact
+from .callable_hooks import is_callable_hook
 from .failures import CallFailed, failure_of, guarded, quoted, refused
+from .hook_values import Outputs, with_inputs
 from .memory_artifacts import (
     PlannedArtifact,
     artifact_bytes,
@@ -51,6 +53,7 @@ class Session:
         self._on_models_changed = on_models_changed
         self._models: dict[str, object] = {}
         self._planned: dict[str, PlannedArtifact] = {}
+        self._results: dict[str, Outputs] = {}
         self._created = 0
         self.workload_name = _workload_name(workload)
 
@@ -83,6 +86,7 @@ class Session:
         """Drop all models."""
         self._models.clear()
         self._planned.clear()
+        self._results.clear()
         self._on_models_changed()
 
     # --- methods ------------------------------------------------------------------------------
@@ -184,6 +188,39 @@ class Session:
         guarded("ERR_HOOK_RAISED", lambda: planned.write(memory))
         return _OK
 
+    # Beside the protocol: hooks of the workload's own.
+
+    def _call_hook(self, params: Params) -> object:
+        hook = params.text("hook")
+        self._require_callable(hook)
+        state = [self._model(params, "model_id")] if params.has("model_id") else []
+        places = params.items("places") if params.has("places") else []
+        given: list[object] = []
+        if params.has("input"):
+            value = params.value("input")
+            given = [guarded("ERR_VALUE", lambda: with_inputs(value, places))]
+        as_text = params.has("as_text")
+        outputs = self._hook(
+            hook, *state, *given, convert=lambda value, _: Outputs(value, as_text, places)
+        )
+        assert isinstance(outputs, Outputs)
+        answer: dict[str, object] = {"output": outputs.value}
+        if outputs.places:
+            answer["places"] = outputs.places
+        if outputs.is_waiting:
+            self._created += 1
+            answer["result_id"] = f"m{self._created}"
+            self._results[f"m{self._created}"] = outputs
+        return answer
+
+    def _fill_result(self, params: Params) -> object:
+        outputs = self._results.pop(params.text("result_id"), None)
+        if outputs is None:
+            raise refused("ERR_PROTOCOL", "fill_result needs a call_hook before it")
+        memories = params.items("memories")
+        guarded("ERR_HOOK_RAISED", lambda: outputs.fill(memories))
+        return _OK
+
     def _merge_candidate_models(self, params: Params) -> object:
         base = self._model(params, "base_model_id")
         candidates = [
@@ -239,6 +276,8 @@ class Session:
         "load_model_memory": _load_model_memory,
         "plan_model_memory": _plan_model_memory,
         "fill_model_memory": _fill_model_memory,
+        "call_hook": _call_hook,
+        "fill_result": _fill_result,
         "merge_candidate_models": _merge_candidate_models,
         "apply_single_root_ema": _apply_single_root_ema,
         "reconcile_canonical_model": _reconcile_canonical_model,
@@ -269,6 +308,7 @@ class Session:
     def _drop(self, model_id: str) -> None:
         self._models.pop(model_id, None)
         self._planned.pop(model_id, None)
+        self._results.pop(model_id, None)
         self._on_models_changed()
 
     def _replace(self, model_id: str, replacement: object) -> str:
@@ -286,6 +326,21 @@ class Session:
         else:
             return hook if callable(hook) else None
         raise failed
+
+    def _require_callable(self, name: str) -> None:
+        """Refuse what the workload neither lists nor decorates: names come from outside."""
+        listed = guarded("ERR_HOOK_RAISED", lambda: getattr(self._workload, "callable_hooks", ()))
+        if isinstance(listed, str) or not isinstance(listed, Collection):
+            raise wrong("callable_hooks", "a set of str", listed)
+        if name in listed or is_callable_hook(getattr(type(self._workload), name, None)):
+            return
+        known = ", ".join(sorted(str(entry) for entry in listed)) or "none"
+        raise refused(
+            "ERR_HOOK_MISSING",
+            f"python workload {self.workload_name} does not offer {quoted(name)} to callers; add "
+            f"it to callable_hooks (now: {known}), or decorate it with torchbed.callable_hook",
+            "AttributeError",
+        )
 
     def _require_one(self, preferred: str, fallback: str) -> None:
         if self._find(fallback) is None:
