@@ -9,6 +9,12 @@ def should_stop() -> bool:
 def interrupt_signal() -> int:
     """Return the signal whose handler ends the running call."""
 
+def stack_signal() -> int:
+    """Return the signal at which the main thread writes its stack, or 0."""
+
+def set_stack_pipe(descriptor: int) -> None:
+    """Say where that stack can be read."""
+
 def urgency() -> int:
     """Return 1 when the running call is to end, 2 when the process is, 0 otherwise."""
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "../platform/common/exit.hpp"
+#include "../platform/common/interrupts.hpp"
 #include "environment.hpp"
 #include "interpreter.hpp"
 #include "loan.hpp"
@@ -137,6 +138,12 @@ Napi::Value give_up(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), was_running);
 }
 
+/// pythonStack(): string. What Python's thread is doing, as faulthandler writes it; empty when that cannot be told.
+/// Waits for some milliseconds.
+Napi::Value stack_of_python(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), python_stack());
+}
+
 /// isOverdue(): boolean. Whether a call runs that was given up.
 Napi::Value is_overdue(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Interpreter::instance().is_overdue());
@@ -163,6 +170,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   Environment::create(env);
   exports.Set("listen", Napi::Function::New(env, listen, "listen"));
   exports.Set("giveUp", Napi::Function::New(env, give_up, "giveUp"));
+  exports.Set("pythonStack", Napi::Function::New(env, stack_of_python, "pythonStack"));
   exports.Set("isOverdue", Napi::Function::New(env, is_overdue, "isOverdue"));
   exports.Set("adjustExternalMemory",
               Napi::Function::New(env, adjust_external_memory, "adjustExternalMemory"));

@@ -51,6 +51,19 @@ PyObject* signal_of_interrupt(PyObject* /*module*/, PyObject* /*arguments*/) {
   return PyLong_FromLong(interrupt_signal());
 }
 
+/// stack_signal() -> int. 0 where there is none.
+PyObject* signal_of_stack(PyObject* /*module*/, PyObject* /*arguments*/) {
+  return PyLong_FromLong(stack_signal());
+}
+
+/// set_stack_pipe(descriptor: int) -> None.
+PyObject* stack_pipe(PyObject* /*module*/, PyObject* descriptor) {
+  const long number = PyLong_AsLong(descriptor);
+  if (number == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  set_stack_pipe(static_cast<int>(number));
+  Py_RETURN_NONE;
+}
+
 /// urgency() -> int. 0: go on; 1: the running call is to end; 2: and the process with it.
 PyObject* urgency(PyObject* /*module*/, PyObject* /*arguments*/) {
   return PyLong_FromLong(static_cast<long>(Interpreter::instance().urgency()));
@@ -102,12 +115,15 @@ PyObject* share(PyObject* /*module*/, PyObject* number) {
   Py_RETURN_NONE;
 }
 
-std::array<PyMethodDef, 10> methods = {{
+std::array<PyMethodDef, 12> methods = {{
     {"write", write, METH_VARARGS, "write(stream, text): hand text to Node (1 stdout, 2 stderr)."},
     {"should_stop", should_stop, METH_NOARGS,
      "should_stop(): whether the running call was asked to stop."},
     {"interrupt_signal", signal_of_interrupt, METH_NOARGS,
      "interrupt_signal(): the signal whose handler ends the running call."},
+    {"stack_signal", signal_of_stack, METH_NOARGS,
+     "stack_signal(): the signal at which the main thread writes its stack, or 0."},
+    {"set_stack_pipe", stack_pipe, METH_O, "set_stack_pipe(descriptor): where that can be read."},
     {"urgency", urgency, METH_NOARGS,
      "urgency(): 1 when the running call is to end, 2 when the process is, 0 otherwise."},
     {"set_ending", set_ending, METH_O, "set_ending(is_ending): whether Cancelled is on its way."},

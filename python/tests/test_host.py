@@ -182,6 +182,8 @@ RECORDER = """
     bridge.hold_signal = bridge.share_signal = lambda number: None
     bridge.interrupt_signal = lambda: 50
     bridge.urgency = lambda: 0
+    bridge.stack_signal = lambda: 0
+    bridge.set_stack_pipe = lambda descriptor: None
     bridge.set_ending = lambda is_ending: None
     sys.modules["_torchbed_bridge"] = bridge
     from torchbed._host import host

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { AbortError, EmbeddedRuntime, SubprocessRuntime, type Progress } from '../../lib/index.js'
+import {
+  AbortError,
+  DeadlineError,
+  EmbeddedRuntime,
+  SubprocessRuntime,
+  type Progress,
+} from '../../lib/index.js'
 import { describeControl } from './shared/control-suite.js'
 import { doing, workloadRoot } from '../support/workloads.js'
 import { failure, plain } from './shared/runtime-suite.js'
@@ -45,6 +51,37 @@ describe('a cancel', () => {
     const took = performance.now() - began
     assert.ok(took < 1000, `${took} ms`)
   })
+})
+
+describe('a deadline that passes in C code', () => {
+  const stackIsKnown = process.platform === 'linux' ? it : it.skip
+  const places = {
+    'with the GIL': 'sum(range(50_000_000))',
+    'without it': 'import hashlib; hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000)',
+    'of a hook that cleans up': `
+try: time.sleep(20)
+finally:
+    end = time.monotonic() + 0.8
+    while time.monotonic() < end: time.sleep(0.01)`,
+  }
+  for (const [place, statement] of Object.entries(places)) {
+    stackIsKnown(`says where Python is: ${place}`, async () => {
+      await using runtime = await EmbeddedRuntime.start()
+      const session = await runtime.openWorkload(plain)
+      await session.call('init_model', { device: 'cpu' })
+      const error = await failure(session.call('train_window', doing(statement), { timeoutMs: 50 }))
+      assert.ok(error instanceof DeadlineError)
+      assert.ok(error.overdue)
+      assert.match(
+        error.message,
+        /has not left it yet\. It is in:\n {2}File "<string>", line \d+ in /,
+      )
+      assert.match(error.message, /plain\.py", line \d+ in train_window/)
+      assert.doesNotMatch(error.message, /_host/)
+      while (runtime.state === 'overdue') await delay(10)
+      await session.call('hello')
+    })
+  }
 })
 
 describe('progress that JavaScript cannot hold', () => {

@@ -34,6 +34,8 @@ export interface Bridge {
   /** True if it was running: its caller no longer waits, and Python is overdue until it returns. */
   giveUp(id: number): boolean
   isOverdue(): boolean
+  /** What Python's thread is doing, as faulthandler writes it, innermost first; empty when that cannot be told. */
+  pythonStack(): string
   takeProgress(): ProgressPieces
   /** Tells V8 that JavaScript objects keep so much more memory alive outside its heap, or below zero, less. */
   adjustExternalMemory(bytes: number): void

@@ -121,15 +121,16 @@ class Deadline {
         this.passed = true
         this.#bridge.cancel(this.#id)
         this.#timer = setTimeout(() => {
-          if (this.#bridge.giveUp(this.#id)) reject(this.error(true))
+          const stack = this.#bridge.pythonStack()
+          if (this.#bridge.giveUp(this.#id)) reject(this.error(true, undefined, stack))
         }, DEADLINE_GRACE_MS)
       }, this.#timeoutMs)
     })
     return Promise.race([answer, overdue])
   }
 
-  error(overdue: boolean, stateChanged?: boolean): DeadlineError {
-    return deadlineError(this.#method, this.#timeoutMs, { overdue, stateChanged })
+  error(overdue: boolean, stateChanged?: boolean, stack = ''): DeadlineError {
+    return deadlineError(this.#method, this.#timeoutMs, { overdue, stateChanged }, stack)
   }
 
   clear(): void {

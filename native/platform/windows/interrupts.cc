@@ -32,6 +32,12 @@ HANDLE sigint_event() {
 // handlers is used: share_signal() gives the C library's handler back.
 int interrupt_signal() { return SIGILL; }
 
+int stack_signal() { return 0; }
+
+void set_stack_pipe(int /*descriptor*/) {}
+
+std::string python_stack() { return ""; }
+
 void remember_python_thread() { python_thread.store(GetCurrentThreadId()); }
 
 bool is_python_thread() { return GetCurrentThreadId() == python_thread.load(); }

@@ -151,7 +151,9 @@ def start() -> None:
         hold_signal,
         interrupt_signal,
         set_ending,
+        set_stack_pipe,
         share_signal,
+        stack_signal,
         urgency,
         write,
     )
@@ -159,9 +161,23 @@ def start() -> None:
     redirect_standard_streams(write)
     _is_on_terminal = share_standard_descriptors()
     interrupts.connect(urgency, set_ending)
-    share_signals(hold_signal, share_signal, interrupt_signal(), interrupts.on_signal)
+    if stack_signal():
+        set_stack_pipe(_write_stack_at(stack_signal()))
+    share_signals(
+        hold_signal, share_signal, interrupt_signal(), interrupts.on_signal, stack_signal()
+    )
     os.register_at_fork(after_in_child=_note_fork)
     prefer_spawn()
+
+
+def _write_stack_at(number: int) -> int:
+    """Let this thread write its stack at a signal, also inside C code. Returns where to read it."""
+    import faulthandler
+
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    faulthandler.register(number, file=writing, all_threads=False)
+    return reading
 
 
 def dispatch(session: int, method: str, params: object) -> tuple[bool, object]:

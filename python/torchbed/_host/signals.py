@@ -20,6 +20,7 @@ def share_signals(
     share: Callable[[int], None],
     own: int,
     on_own: Callable[[int, FrameType | None], None],
+    reserved: int = 0,
 ) -> None:
     """Let signal.signal() add a handler to the host's instead of taking its place.
 
@@ -29,13 +30,14 @@ def share_signals(
 
     hold, share: are called before and after a handler is changed, with the signal's number.
     own, on_own: a signal that is ours from now on, and its handler.
+    reserved: another one that is ours.
     """
     original = signal.signal
 
     @wraps(original)
     def shared(signalnum: int, handler: Handler) -> Handler:
         number = int(signalnum)
-        if number == own and handler is not on_own:
+        if number == reserved or (number == own and handler is not on_own):
             # As for SIGKILL, so that code which goes through all signals is ready for it.
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         hold(number)
