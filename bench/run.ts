@@ -15,6 +15,7 @@ import { others } from './others/group.js'
 import { CannotRun, skipped, type Group, type Need, type Results, type Row } from './row.js'
 import { artifacts } from './rows/artifacts.js'
 import { calls } from './rows/calls.js'
+import { diloco } from './rows/diloco.js'
 import { loop } from './rows/loop.js'
 import { memory } from './rows/memory.js'
 import { startUp } from './rows/start-up.js'
@@ -29,6 +30,7 @@ const groups: readonly Group[] = [
   loop,
   memory,
   startUp,
+  diloco,
   ...others,
 ]
 
