@@ -118,11 +118,18 @@ export interface PythonFailure {
 export abstract class PythonFailureError extends TorchbedError implements PythonFailure {
   readonly pythonType: string
   readonly pythonTraceback: string
+  /** Of a window of training: true when the hook had changed the model's tensors; undefined where that is not known. */
+  readonly stateChanged: boolean | undefined
 
-  constructor(message: string, failure: PythonFailure, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    failure: PythonFailure & { readonly stateChanged?: boolean | undefined },
+    options?: ErrorOptions,
+  ) {
     super(message, options)
     this.pythonType = failure.pythonType
     this.pythonTraceback = failure.pythonTraceback
+    this.stateChanged = failure.stateChanged
   }
 }
 
@@ -224,8 +231,8 @@ export class BuffersRetainedError extends TorchbedError {
 export class AbortError extends TorchbedError {
   readonly code = 'ABORT_ERR'
   /**
-   * Of a window of training: whether the hook had changed the model's tensors before it ended. The model is
-   * as usable as the hook left it. Undefined where it cannot be told.
+   * Of a window of training: true when the hook had changed the model's tensors before it ended. The model is
+   * as usable as the hook left it. Undefined where it is not known.
    */
   readonly stateChanged: boolean | undefined
 

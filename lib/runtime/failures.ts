@@ -60,7 +60,8 @@ export function errorFromFailure(failure: CallFailure, method: string): errors.T
     return withPythonTraceback(new plainFailures[code](failure.message), traceback)
   }
   const Class = isKeyOf(pythonFailures, code) ? pythonFailures[code] : errors.PythonHostError
-  const error = new Class(message, { pythonType: failure.pythonType, pythonTraceback: traceback })
+  const { pythonType, stateChanged } = failure
+  const error = new Class(message, { pythonType, pythonTraceback: traceback, stateChanged })
   return withPythonTraceback(error, traceback)
 }
 

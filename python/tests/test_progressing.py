@@ -86,7 +86,7 @@ def test_marks_see_every_way_to_change_a_tensor_of_a_state() -> None:
 
     state = State()
     before = state_marks(state)
-    assert changed(before, state_marks(state)) is False
+    assert changed(before, state_marks(state)) is None
 
     with torch.no_grad():
         state.model.weight.add_(1)
@@ -110,6 +110,32 @@ def test_marks_of_a_state_without_tensors_or_that_resists_are_none() -> None:
     assert state_marks({"steps": 1}) is None
     assert state_marks(Resists()) is None
     assert changed(None, {1: 1}) is None
+
+
+def test_equal_marks_are_no_proof_of_equal_values() -> None:
+    state = {"weight": torch.tensor([2.0])}
+    before = state_marks(state)
+    state["weight"].data.clamp_(0, 1)
+    assert changed(before, state_marks(state)) is not False
+
+
+def test_marks_neither_read_lazy_mappings_nor_walk_long_lists() -> None:
+    read: list[str] = []
+
+    class Lazy(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            read.append(key)
+            return super().__getitem__(key)
+
+        def values(self) -> Any:
+            read.append("values")
+            return super().values()
+
+    tensor = torch.zeros(1)
+    state = {"lazy": Lazy(a=1), "tensor": tensor}
+    assert state_marks(state) == {id(tensor): tensor._version}
+    assert read == []
+    assert state_marks({"samples": [0] * 1_000_000, "tensor": tensor}) is None
 
 
 def test_marks_end_in_a_state_that_contains_itself_or_is_deep() -> None:

@@ -227,8 +227,18 @@ while True: time.sleep(0.001)`
         assert.equal(error.stateChanged, true)
         await trained.call('train_window', doing('step(state)'))
       })
-      test('says that the state did not change', async () => {
-        assert.equal((await abortedWindow(loop)).stateChanged, false)
+      test('does not claim that a state stayed as it was', async () => {
+        assert.equal((await abortedWindow(loop)).stateChanged, undefined)
+      })
+      test('says of a hook that raised whether the state had changed', async () => {
+        const raised = (statement: string) =>
+          failure(trained.call('train_window', doing(`${statement}\nraise ValueError('no')`)))
+        const changed = await raised('step(state)')
+        assert.ok(changed instanceof HookRaisedError)
+        assert.equal(changed.stateChanged, true)
+        const unknown = await raised('pass')
+        assert.ok(unknown instanceof HookRaisedError)
+        assert.equal(unknown.stateChanged, undefined)
       })
       test('does not say so of a state without tensors', async () => {
         const abort = new AbortController()
