@@ -99,6 +99,17 @@ export class EmptyMergeCandidateError extends CheckpointError {
   }
 }
 
+/** Two contributions of a merge have the same receipt id and say different things. */
+export class ConflictingContributionError extends CheckpointError {
+  readonly code = 'ERR_CHECKPOINT_CONFLICTING_CONTRIBUTION'
+
+  constructor(readonly receiptId: ContributionReceiptId) {
+    super(
+      `receipt ${clip(receiptId)} stands for two different contributions; leave both out of the merge`,
+    )
+  }
+}
+
 /** A contribution names an artifact that is not in the catalogue. */
 export class UnknownContributionArtifactError extends CheckpointError {
   readonly code = 'ERR_CHECKPOINT_UNKNOWN_CONTRIBUTION_ARTIFACT'

@@ -13,11 +13,12 @@ import {
   record,
   RevisionId,
   StudyId,
+  ContributionReceipt,
   type ArtifactDescriptor,
-  type ContributionReceipt,
   type Infer,
 } from '../schema/index.js'
 import {
+  ConflictingContributionError,
   EmptyMergeCandidateError,
   MixedBaseHeadError,
   MixedContributionScopeError,
@@ -51,10 +52,10 @@ export type MergePlan = Infer<typeof MergePlan>
 
 /**
  * Plans a merge: contributions by receipt id, the sum of their weights, and the weighted average of every metric
- * that is a number, over the contributions that have it.
+ * that is a number, over the contributions that have it. A contribution that is given twice counts once.
  *
  * @param artifacts the known artifacts
- * @throws EmptyMergeCandidateError, MixedContributionScopeError, MixedBaseHeadError,
+ * @throws EmptyMergeCandidateError, ConflictingContributionError, MixedContributionScopeError, MixedBaseHeadError,
  *   NonPositiveContributionWeightError, UnknownContributionArtifactError
  */
 export function planMerge(
@@ -64,7 +65,7 @@ export function planMerge(
   const { study_id, experiment_id, revision_id, base_head_id, policy } = candidate
   if (candidate.contributions.length === 0) throw new EmptyMergeCandidateError()
   // The order decides how sums round, so that all peers must have the same.
-  const contributions = [...candidate.contributions].sort((a, b) =>
+  const contributions = distinct(candidate.contributions).sort((a, b) =>
     compareUtf8(a.receipt_id, b.receipt_id),
   )
   let total_weight = 0
@@ -94,6 +95,19 @@ export function planMerge(
       [...metrics].map(([name, { sum, weight }]) => [name, sum / weight]),
     ),
   }
+}
+
+/** Each contribution once, whatever a peer sends twice. */
+function distinct(contributions: readonly ContributionReceipt[]): ContributionReceipt[] {
+  const byId = new Map<ContributionReceiptId, ContributionReceipt>()
+  for (const contribution of contributions) {
+    const known = byId.get(contribution.receipt_id)
+    if (known === undefined) byId.set(contribution.receipt_id, contribution)
+    else if (ContributionReceipt.toJson(known) !== ContributionReceipt.toJson(contribution)) {
+      throw new ConflictingContributionError(contribution.receipt_id)
+    }
+  }
+  return [...byId.values()]
 }
 
 function checkContribution(

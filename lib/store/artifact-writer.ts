@@ -98,7 +98,7 @@ export class ArtifactWriter {
         await chunks.syncNames()
         if (pin) await pins.add(layout.artifactPin(descriptor.artifact_id), descriptor.artifact_id)
         await guard.finish()
-        await manifests.store(descriptor, { signal })
+        await manifests.store(descriptor, { signal, replace: true })
         return descriptor
       } finally {
         guard.stop()

@@ -158,6 +158,21 @@ export class InvalidRecordError extends CheckpointError {
   }
 }
 
+/** The store holds another record under this id. An id means one thing, for all peers and for good. */
+export class ConflictingRecordError extends CheckpointError {
+  readonly code = 'ERR_CHECKPOINT_CONFLICTING_RECORD'
+
+  constructor(
+    readonly path: string,
+    readonly id: string,
+  ) {
+    super(
+      `Cannot store the record of ${clip(id)}: ${JSON.stringify(path)} holds another one of this id; ` +
+        'use an id of its own, or pass replace: true',
+    )
+  }
+}
+
 /** What to do about the commonest errors of the operating system. */
 const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'give this process access to the folder',

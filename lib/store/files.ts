@@ -1,7 +1,7 @@
 /** Reading the files of a store, with typed errors. */
 
 import { constants } from 'node:fs'
-import { open, readdir, stat, type FileHandle } from 'node:fs/promises'
+import { lstat, open, readdir, stat, type FileHandle } from 'node:fs/promises'
 
 import { ConfigError, TorchbedError } from '../errors.js'
 import { makeFolder } from '../files/make-folder.js'
@@ -100,9 +100,12 @@ export async function fileHolds(path: string, bytes: Uint8Array): Promise<boolea
   return at === bytes.byteLength
 }
 
-/** A file's bytes, by its size. */
+/** Windows has no such flag; there, the look before is all. */
+const NO_FOLLOW = process.platform === 'win32' ? 0 : constants.O_NOFOLLOW
+
+/** A file's bytes, by its size; the file must not be a link. */
 export async function readFileOf(path: string, size: number): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY)
+  const file = await open(path, constants.O_RDONLY | NO_FOLLOW)
   try {
     return await readWholeFile(file, size)
   } finally {
@@ -110,19 +113,26 @@ export async function readFileOf(path: string, size: number): Promise<Buffer> {
   }
 }
 
+/** Longest record that is read in one go, in bytes: a millisecond of parsing. */
+const LONG_RECORD_BYTES = 64 * 1024
+
 /**
- * A record from a JSON file; undefined when there is no file.
+ * A record from a JSON file; undefined when there is no file. The event loop turns while a long one is read.
  *
- * @throws InvalidRecordError when the file is too large, is not JSON, or does not fit the record
+ * @throws InvalidRecordError when the file is a symbolic link, is too large, is not JSON, or does not fit the record
  */
 export async function readRecord<T>(path: string, codec: Codec<T>): Promise<T | undefined> {
   try {
-    const size = await fileSize(path)
-    if (size === undefined) return undefined
+    const found = await lstat(path)
+    // A link could lead out of the store, and an error could quote what is there.
+    if (found.isSymbolicLink()) throw new InvalidRecordError(path, 'it is a symbolic link')
+    if (!found.isFile()) return undefined
+    const { size } = found
     if (size > MAX_JSON_BYTES) {
       throw new InvalidRecordError(path, `${size} bytes exceed the limit of ${MAX_JSON_BYTES}`)
     }
-    return codec.fromJson(await readFileOf(path, size))
+    const bytes = await readFileOf(path, size)
+    return size > LONG_RECORD_BYTES ? await codec.fromJsonAsync(bytes) : codec.fromJson(bytes)
   } catch (error) {
     if (isMissing(error)) return undefined
     if (!(error instanceof ConfigError)) throw error

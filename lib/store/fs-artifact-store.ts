@@ -31,7 +31,7 @@ import { makeFolders, withIo } from './files.js'
 import { collectGarbage, type GarbageCollectionReport } from './garbage-collection.js'
 import { StoreLayout } from './store-paths.js'
 import { PinFolder } from './pin-folder.js'
-import type { RecordFolder, StoredRecord } from './record-folder.js'
+import type { RecordFolder, StoredRecord, StoreRecordOptions } from './record-folder.js'
 import { headFolder, manifestFolder, receiptFolder } from './record-kinds.js'
 import type { StoreSettings } from './tasks.js'
 
@@ -232,7 +232,8 @@ export class FsArtifactStore {
     options: OperationOptions = {},
   ): Promise<string> {
     checkArtifactDescriptor(descriptor)
-    return this.#manifests.store(descriptor, options)
+    // Its id is a hash of it all, so that there can be no other one.
+    return this.#manifests.store(descriptor, { ...options, replace: true })
   }
 
   /** @throws UnknownArtifactError when there is none, InvalidRecordError when it is damaged or another artifact's */
@@ -240,8 +241,12 @@ export class FsArtifactStore {
     return this.#manifests.load(id)
   }
 
-  /** Stores a head, and returns its path. */
-  async storeHead(head: HeadDescriptor, options: OperationOptions = {}): Promise<string> {
+  /**
+   * Stores a head, and returns its path.
+   *
+   * @throws ConflictingRecordError when the store holds another head of this id, unless `replace` is true
+   */
+  async storeHead(head: HeadDescriptor, options: StoreRecordOptions = {}): Promise<string> {
     return this.#heads.store(head, options)
   }
 
@@ -250,10 +255,14 @@ export class FsArtifactStore {
     return this.#heads.load(id)
   }
 
-  /** Stores a receipt, and returns its path. */
+  /**
+   * Stores a receipt, and returns its path.
+   *
+   * @throws ConflictingRecordError when the store holds another receipt of this id, unless `replace` is true
+   */
   async storeReceipt(
     receipt: ContributionReceipt,
-    options: OperationOptions = {},
+    options: StoreRecordOptions = {},
   ): Promise<string> {
     return this.#receipts.store(receipt, options)
   }

@@ -35,4 +35,4 @@ export {
   type StoreOptions,
 } from './fs-artifact-store.js'
 export type { GarbageCollectionReport } from './garbage-collection.js'
-export type { StoredRecord } from './record-folder.js'
+export type { StoredRecord, StoreRecordOptions } from './record-folder.js'

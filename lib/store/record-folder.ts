@@ -1,13 +1,14 @@
 /** A folder with one JSON file per record: manifests, heads, receipts (spec store#layout). */
 
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 
-import { writeFileAtomic } from '../files/atomic-write.js'
+import { writeStreamAtomic } from '../files/atomic-write.js'
 import { makeFolder } from '../files/make-folder.js'
 import type { Codec } from '../schema/index.js'
 import { throwIfAborted, type OperationOptions } from '../core/abort.js'
 import type { Durability } from './chunk-files.js'
-import { CheckpointError, InvalidRecordError } from './errors.js'
+import { CheckpointError, ConflictingRecordError, InvalidRecordError } from './errors.js'
 import { fileSize, namesIn, readRecord, withIo } from './files.js'
 
 /** One file of a listing: the record, or what is wrong with it. */
@@ -27,6 +28,12 @@ export interface RecordKind<T> {
   readonly unknown: (id: string) => CheckpointError
 }
 
+/** How a record is stored. */
+export interface StoreRecordOptions extends OperationOptions {
+  /** Puts the record in place of another one of the same id, which is an error otherwise. Default false. */
+  readonly replace?: boolean | undefined
+}
+
 export class RecordFolder<T> {
   readonly #kind: RecordKind<T>
   readonly #durability: Durability
@@ -41,14 +48,21 @@ export class RecordFolder<T> {
     return (await withIo(`look at ${JSON.stringify(path)}`, () => fileSize(path))) !== undefined
   }
 
-  /** Writes the record and returns its path. Throws ConfigError when it does not fit its codec. */
-  async store(record: T, { signal }: OperationOptions = {}): Promise<string> {
+  /**
+   * Writes the record and returns its path. What is damaged is replaced.
+   *
+   * @throws ConfigError when it does not fit its codec; ConflictingRecordError when another one has its id
+   */
+  async store(record: T, { signal, replace = false }: StoreRecordOptions = {}): Promise<string> {
     const { codec, folder, idOf, pathOf } = this.#kind
     const path = pathOf(idOf(record))
-    const json = codec.toJson(record, { pretty: true })
+    const json = codec.toJsonPieces(record, { pretty: true })
+    if (!replace && (await this.#conflictsWith(path, record))) {
+      throw new ConflictingRecordError(path, idOf(record))
+    }
     await withIo(`write ${JSON.stringify(path)}`, async () => {
       await makeFolder(folder, this.#durability)
-      await writeFileAtomic(path, json, { sync: this.#durability, ...(signal && { signal }) })
+      await writeStreamAtomic(path, json, { sync: this.#durability, ...(signal && { signal }) })
     })
     return path
   }
@@ -77,6 +91,17 @@ export class RecordFolder<T> {
     }
   }
 
+  async #conflictsWith(path: string, record: T): Promise<boolean> {
+    try {
+      const { codec } = this.#kind
+      const found = await this.#read(path)
+      return found !== undefined && !(await sameBytes(codec, found, record))
+    } catch (error) {
+      if (error instanceof InvalidRecordError) return false
+      throw error
+    }
+  }
+
   async #read(path: string): Promise<T | undefined> {
     const { codec, idOf, pathOf, check } = this.#kind
     const record = await withIo(`read ${JSON.stringify(path)}`, () => readRecord(path, codec))
@@ -93,4 +118,15 @@ export class RecordFolder<T> {
     }
     return record
   }
+}
+
+/** Compares the canonical forms, piece by piece. */
+async function sameBytes<T>(codec: Codec<T>, a: T, b: T): Promise<boolean> {
+  const others = codec.toJsonPieces(b)
+  for (const piece of codec.toJsonPieces(a)) {
+    const other = others.next()
+    if (other.done === true || Buffer.compare(piece, other.value) !== 0) return false
+    await setImmediate()
+  }
+  return others.next().done === true
 }

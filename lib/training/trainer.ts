@@ -122,8 +122,9 @@ export class Trainer {
       counts.examples_processed,
       counts.tokens_processed,
     ).build(lease, report.completed_at)
-    await store.storeHead(head, options)
-    await store.storeReceipt(receipt, options)
+    // A window that was cut short is done again, at other times.
+    await store.storeHead(head, { ...options, replace: true })
+    await store.storeReceipt(receipt, { ...options, replace: true })
     return {
       peer_id: this.peerId,
       lease,

@@ -168,7 +168,8 @@ export class Validator {
       created_at: captured_at,
       metrics,
     }
-    await this.#store.storeHead(head, options)
+    // A promotion that was cut short is done again, at another time.
+    await this.#store.storeHead(head, { ...options, replace: true })
     await this.#store.pinHead(head_id)
     await writeCanonicalHead(this.#store, head)
     return { head, artifact, from }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeFolder } from '../../lib/files/make-folder.js'
+import { withSmallDisk } from '../support/small-disk.js'
 
 describe('making a folder', () => {
   let root = ''
@@ -31,6 +33,16 @@ describe('making a folder', () => {
     }
     assert.ok((await stat(join(root, 'a', 'b'))).isDirectory())
     assert.ok((await stat(join(root, 'c'))).isDirectory())
+  })
+
+  it('says that the file system is read-only, however deep the folder is', async function () {
+    const ran = await withSmallDisk(join(root, 'disk'), '64k', async (disk) => {
+      assert.equal(spawnSync('mount', ['-o', 'remount,ro', disk]).status, 0)
+      for (const folder of ['a', 'a/b', 'a/b/c']) {
+        await assert.rejects(makeFolder(join(disk, folder)), { code: 'EROFS' })
+      }
+    })
+    if (!ran) this.skip()
   })
 
   it('fails with the error of the system where a file is in the way', async () => {

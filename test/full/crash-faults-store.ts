@@ -83,7 +83,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'storing a head again',
     run: async (round) => {
-      await store.storeHead({ ...head, global_step: round })
+      await store.storeHead({ ...head, global_step: round }, { replace: true })
     },
     after: async function* (round) {
       const { global_step } = await store.loadHead('head')

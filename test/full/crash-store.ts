@@ -140,7 +140,7 @@ export class StoreTarget extends CrashTarget {
     const head: HeadDescriptor = { ...HEAD, head_id: this.#name(`head/${random.below(3)}`) }
     const name = `head ${head.head_id}`
     begin(name, step)
-    await this.#store.storeHead({ ...head, global_step: step })
+    await this.#store.storeHead({ ...head, global_step: step }, { replace: true })
     done(name, step)
   }
 
@@ -149,7 +149,8 @@ export class StoreTarget extends CrashTarget {
     const receipt_id = this.#name(`receipt-${random.below(3)}`)
     const name = `receipt ${receipt_id}`
     begin(name, weight)
-    await this.#store.storeReceipt({ ...RECEIPT, receipt_id, accepted_weight: weight })
+    const receipt = { ...RECEIPT, receipt_id, accepted_weight: weight }
+    await this.#store.storeReceipt(receipt, { replace: true })
     done(name, weight)
   }
 

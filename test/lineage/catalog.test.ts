@@ -304,6 +304,18 @@ describe('a merge plan', () => {
     })
   })
 
+  it('counts a contribution once that is given twice, and refuses two under one receipt id', () => {
+    const once = receipt('r-1', 'a', { accepted_weight: 3, metrics: { loss: 1 } })
+    const other = receipt('r-2', 'b', { metrics: { loss: 0 } })
+    const plan = catalog.planMerge(candidate([once, other, { ...once }]))
+    assert.deepEqual(plan, catalog.planMerge(candidate([once, other])))
+    assert.equal(plan.total_weight, 4)
+    assert.throws(() => catalog.planMerge(candidate([once, { ...once, accepted_weight: 5 }])), {
+      code: 'ERR_CHECKPOINT_CONFLICTING_CONTRIBUTION',
+      message: /"r-1"/,
+    })
+  })
+
   it('sorts receipts by the bytes of their ids and leaves the candidate as it was', () => {
     const contributions = ['\u{1f600}', '\uffff', 'b', 'B'].map((id) => receipt(id, 'full'))
     const plan = catalog.planMerge(candidate(contributions))

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -229,6 +229,42 @@ describe('the artifact store', () => {
       await assert.rejects(store.materializeArtifactBytes(descriptor), {
         code: 'ERR_CHECKPOINT_UNKNOWN_CHUNK',
       })
+    })
+
+    it('one record an id: an equal one may be stored again, another one only with replace', async () => {
+      await store.storeHead(HEAD)
+      await store.storeHead({ ...HEAD })
+      const other = { ...HEAD, global_step: HEAD.global_step + 1 }
+      const conflict = { code: 'ERR_CHECKPOINT_CONFLICTING_RECORD', message: /replace: true/ }
+      await assert.rejects(store.storeHead(other), conflict)
+      assert.deepEqual(await store.loadHead(HEAD.head_id), HEAD)
+      await store.storeHead(other, { replace: true })
+      assert.deepEqual(await store.loadHead(HEAD.head_id), other)
+      await store.storeReceipt(RECEIPT)
+      await store.storeReceipt({ ...RECEIPT })
+      const heavier = { ...RECEIPT, accepted_weight: RECEIPT.accepted_weight + 1 }
+      await assert.rejects(store.storeReceipt(heavier), conflict)
+      await writeFile(store.headPath(HEAD.head_id), '{"head_id": ')
+      await store.storeHead(HEAD)
+      assert.deepEqual(await store.loadHead(HEAD.head_id), HEAD)
+    })
+
+    it('no record behind a symbolic link, and quotes nothing of what the link leads to', async function () {
+      if (process.platform === 'win32') this.skip()
+      await store.storeHead(HEAD)
+      const path = store.headPath(HEAD.head_id)
+      const secret = join(folder, 'secret')
+      await writeFile(secret, 'zecret')
+      await rm(path)
+      await symlink(secret, path)
+      await assert.rejects(store.loadHead(HEAD.head_id), (error: Error) => {
+        assert.match(error.message, /symbolic link/)
+        assert.doesNotMatch(error.message, /"z/)
+        return true
+      })
+      await store.storeHead(HEAD)
+      assert.deepEqual(await store.loadHead(HEAD.head_id), HEAD)
+      assert.equal(await readFile(secret, 'utf8'), 'zecret')
     })
 
     it('its manifests, heads and receipts one by one, damaged ones as what is wrong with them', async () => {

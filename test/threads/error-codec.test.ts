@@ -29,6 +29,7 @@ const samples: Readonly<Record<keyof typeof classes, TorchbedError>> = {
   HeadArtifactMismatchError: new classes.HeadArtifactMismatchError('h', 'a', 'other'),
   DeltaBaseHeadMismatchError: new classes.DeltaBaseHeadMismatchError('a', 'h', null),
   EmptyMergeCandidateError: new classes.EmptyMergeCandidateError(),
+  ConflictingContributionError: new classes.ConflictingContributionError('r'),
   UnknownContributionArtifactError: new classes.UnknownContributionArtifactError('r', 'a'),
   NonPositiveContributionWeightError: new classes.NonPositiveContributionWeightError('r', NaN),
   MixedBaseHeadError: new classes.MixedBaseHeadError('r', 'h', null),
@@ -45,6 +46,7 @@ const samples: Readonly<Record<keyof typeof classes, TorchbedError>> = {
   InvalidSourceError: new classes.InvalidSourceError('no bytes'),
   InvalidIdError: new classes.InvalidIdError('too long', { cause }),
   InvalidRecordError: new classes.InvalidRecordError('/path', 'torn', { cause }),
+  ConflictingRecordError: new classes.ConflictingRecordError('/path', 'h'),
   CheckpointIoError: new classes.CheckpointIoError('write', cause),
   StoreThreadError: new classes.StoreThreadError(3, { cause }),
 }
