@@ -199,6 +199,8 @@ class Fetch {
 
   /** Asks all sources until nothing is missing, or none is left. */
   async run(missing: readonly ChunkDescriptor[], signal: AbortSignal | undefined): Promise<void> {
+    // It may have fired while the store was searched, and would not fire again.
+    throwIfAborted(signal, 'fetch an artifact')
     this.#wanted = new Set(missing.map((chunk) => ({ chunk, asked: new Set(), absent: new Set() })))
     this.#stop = new AbortController()
     // One listener for each chunk that is asked for.
