@@ -7,7 +7,7 @@ const CALLS = [
   'test/runtime/values.test.ts',
   'test/runtime/values-property.test.ts',
   'test/runtime/embedded-runtime.test.ts',
-  'test/runtime/low-latency.test.ts',
+  'test/runtime/low-latency.alone.test.ts',
 ]
 
 const NUMERICS = ['test/diloco/numerics.test.ts', 'test/diloco/borrowing.test.ts']

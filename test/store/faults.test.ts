@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { chunkingScheme, FsArtifactStore, type Durability } from '../../lib/store/index.js'
-import { sweepElsewhere } from '../full/crash-faults.js'
-import { unsafeIn } from '../full/crash-log.js'
-import { faultEnvironment, FaultFile, faultLibrary } from '../full/faults.js'
+import { sweepElsewhere } from '../long/crash/faults.js'
+import { unsafeIn } from '../long/crash/log.js'
+import { faultEnvironment, FaultFile, faultLibrary } from '../long/faults.js'
 import { withSmallDisk } from '../support/small-disk.js'
 import {
   filesBelow,

@@ -1,4 +1,4 @@
-/** How many cases a property test generates. `TORCHBED_FULL=1` asks for a full run, as `npm run test:full` does. */
+/** How many cases a property test generates. `TORCHBED_FULL=1` asks for a full run, as `npm run test:long` does. */
 
 export const isFull = process.env.TORCHBED_FULL === '1'
 

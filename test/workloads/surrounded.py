@@ -1,4 +1,4 @@
-"""A workload for hostile surroundings, or whose hook makes them (test/full/surround-cells.ts).
+"""A workload for hostile surroundings, or whose hook makes them (test/long/surroundings/cells.ts).
 
 The first batch's payload names a function of this file (`act`) and has its arguments.
 """

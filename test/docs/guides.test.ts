@@ -1,7 +1,0 @@
-/** The guides that train for longer: apart from the other documents, so that either file is quick. */
-import { LONG_GUIDES } from './blocks.js'
-import { testPrograms } from './programs.js'
-
-describe('the guides', () => {
-  testPrograms(LONG_GUIDES)
-})
