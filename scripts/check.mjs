@@ -18,7 +18,7 @@ import { closeWith, runTests, SUITES } from './support/suites.mjs'
 const AT_ONCE = 2
 
 const npmTool = (path) => [process.execPath, join(ROOT, 'node_modules', ...path.split('/'))]
-const cppFiles = await filesBelow(['native'], (path) => /\.(cc|hpp)$/.test(path))
+const cppFiles = await filesBelow(['native'], (path) => /\.(cc|hpp|inc)$/.test(path))
 // Of this system: the compiler has no command for the others'.
 const sourceFiles = cppFiles.filter(
   (path) => path.endsWith('.cc') && !/[/\\]windows[/\\]|_none\.cc$/.test(path),

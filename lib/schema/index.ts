@@ -73,5 +73,5 @@ export {
 } from './timestamp.js'
 export { anyValue, json, jsonFrom, Metrics, MetricValue, PatchValue } from './values.js'
 export { kinds, names, variants, type KindOf, type VariantOf, type Variants } from './variants.js'
-export type { WireReader } from './wire-reader.js'
+export type { WireMark, WireReader } from './wire-reader.js'
 export { compareUtf8, isWellFormed, type Wire } from '../json/wire.js'

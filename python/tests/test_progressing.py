@@ -116,7 +116,7 @@ def test_equal_marks_are_no_proof_of_equal_values() -> None:
     state = {"weight": torch.tensor([2.0])}
     before = state_marks(state)
     state["weight"].data.clamp_(0, 1)
-    assert changed(before, state_marks(state)) is not False
+    assert changed(before, state_marks(state)) in (True, None)
 
 
 def test_marks_neither_read_lazy_mappings_nor_walk_long_lists() -> None:

@@ -72,8 +72,9 @@ const output = new OutputHub()
  * stopped within two seconds, in the middle of training too. An idle runtime does not keep the process
  * alive.
  *
- * What Python prints is emitted a line at a time as `stdout` and `stderr`, all of it before the call settles
- * (see {@link OutputEvents} for lines without an end); a stream without a listener goes to the process's own.
+ * What Python prints is emitted a line at a time as `stdout` and `stderr`, all of it before the call settles: the
+ * line and what ended it, where `'\r'` is a progress bar's update, which the next line replaces, and `''` a line that
+ * has not ended yet. A stream without a listener goes to the process's own.
  */
 export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements PythonRuntime {
   /** The Python that runs. */
