@@ -286,7 +286,8 @@ Napi::Array Environment::take_progress() {
   return progress_array(progress);
 }
 
-Napi::Array Environment::progress_array(const std::map<uint64_t, Value>& progress) const {
+/// JavaScript looks for more only after it was given some: when nothing could cross, the next piece has to wake it.
+Napi::Array Environment::progress_array(const std::map<uint64_t, Value>& progress) {
   const Napi::Array array = Napi::Array::New(env_);
   uint32_t index = 0;
   for (const auto& [job, content] : progress) {
@@ -297,6 +298,11 @@ Napi::Array Environment::progress_array(const std::map<uint64_t, Value>& progres
     } catch (const ConversionError&) {  // NOLINT(bugprone-empty-catch)
       // Beyond what JavaScript holds, such as an int of 128 MiB; the hook that told it has gone on.
     }
+  }
+  if (index == 0) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    progress_wakes_ = true;
+    if (!progress_.empty()) wake();
   }
   return array;
 }

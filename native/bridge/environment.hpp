@@ -101,7 +101,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void wake();
   void drain();
   void report(const std::map<uint64_t, Value>& progress);
-  Napi::Array progress_array(const std::map<uint64_t, Value>& progress) const;
+  Napi::Array progress_array(const std::map<uint64_t, Value>& progress);
   Napi::Array output_array(const std::vector<Output>& output) const;
 
   static void on_wake(napi_env env, napi_value callback, void* context, void* data);

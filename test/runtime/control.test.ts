@@ -99,4 +99,22 @@ describe('progress that JavaScript cannot hold', () => {
     const answer = await session.call('probe', params, { onProgress: (told) => seen.push(told) })
     assert.deepEqual([answer, seen], [7n, []])
   })
+
+  it('does not hold up what is told afterwards', async () => {
+    await using runtime = await EmbeddedRuntime.start()
+    const session = await runtime.openWorkload({
+      factory: 'value_probe:create_workload',
+      moduleSearchRoots: [workloadRoot],
+    })
+    const bridge = '__import__("_torchbed_bridge")'
+    const refused = `${bridge}.progress(1, None, {float("nan"): 1, float("nan"): 2})`
+    const tell = `${bridge}.progress(2, None, {})`
+    const params = { expression: `[${refused}, sleep(0.05), ${tell}, sleep(10)]`, value: null }
+    const abort = new AbortController()
+    const call = session.call('probe', params, {
+      signal: abort.signal,
+      onProgress: () => abort.abort(),
+    })
+    await assert.rejects(call, AbortError)
+  })
 })
