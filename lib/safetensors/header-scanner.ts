@@ -97,7 +97,10 @@ export class HeaderScanner {
 
   /** Stops reading; the message says where. */
   refuse(fault: HeaderFault, problem: string): never {
-    const path = this.#path.slice(0, MAX_SHOWN_PATH).map((name) => clip(name)).join('.')
+    const path = this.#path
+      .slice(0, MAX_SHOWN_PATH)
+      .map((name) => clip(name))
+      .join('.')
     const place = path === '' ? '' : ` in ${path}`
     throw new SafetensorsHeaderError(fault, `${problem}${place}, at position ${this.#at}`)
   }
