@@ -12,7 +12,7 @@ import { packageRoot } from '../../../lib/runtime/package-root.js'
 const LIB_FOLDER = join(packageRoot(), 'lib')
 
 const { LAYERS, layerRules } = (await import(
-  new URL('../../../scripts/layers.mjs', import.meta.url).href
+  new URL('../../../../scripts/layers.mjs', import.meta.url).href
 )) as { LAYERS: Record<string, readonly string[]>; layerRules: Linter.Config[] }
 
 const eslint = new ESLint({
