@@ -47,6 +47,7 @@ const CHECKS = [
     command: [venvProgram('clang-tidy'), '-p', 'build', '--quiet', ...sourceFiles],
     skip: existsSync(compileCommands) ? null : `${compileCommands} is missing`,
   },
+  { name: 'knip', command: npmTool('knip/bin/knip.js') },
   { name: 'publint', command: [...npmTool('publint/src/cli.js'), '--strict'] },
   {
     // CommonJS loads it by require(), which Node.js has for ES modules from 20.19 on.

@@ -1,5 +1,5 @@
 /**
- * Build the libraries that the npm package carries, into prebuilds/<platform>-<arch>: `npm run prebuild`.
+ * Build the libraries that the npm package carries, into prebuilds/<platform>-<arch>: `npm run build:prebuilds`.
  *
  * docs/internals/building.md says what they run on. The exit code is 1 when they would not run there.
  */
@@ -16,7 +16,7 @@ import { note } from './support/progress.mjs'
 
 const HELP = `Build the libraries that the npm package carries, into prebuilds/<platform>-<arch>.
 
-Usage: npm run prebuild -- [options]
+Usage: npm run build:prebuilds -- [options]
 
   --arch ARCH     ${Object.keys(ARCHITECTURES).join(' or ')}; default: this machine's
   --sysroot DIR   root of an old Linux to compile against; / for this machine's own.
@@ -24,8 +24,8 @@ Usage: npm run prebuild -- [options]
   --help          print this help
 
 Examples:
-  npm run prebuild
-  npm run prebuild -- --arch arm64     needs aarch64-linux-gnu-g++ on another machine`
+  npm run build:prebuilds
+  npm run build:prebuilds -- --arch arm64     needs aarch64-linux-gnu-g++ on another machine`
 
 class UsageFailure extends Failure {}
 
@@ -52,7 +52,7 @@ function readOptions() {
     }
     return values
   } catch (error) {
-    throw new UsageFailure(error.message, 'see npm run prebuild -- --help')
+    throw new UsageFailure(error.message, 'see npm run build:prebuilds -- --help')
   }
 }
 

@@ -61,7 +61,7 @@ export { runPackage as run }
 async function prebuild() {
   const script = join(ROOT, 'scripts', 'prebuild.mjs')
   const { ok, ending, output } = await run(process.execPath, [script])
-  return ok ? null : `npm run prebuild: ${ending}\n${lastLines(output, 40)}`
+  return ok ? null : `npm run build:prebuilds: ${ending}\n${lastLines(output, 40)}`
 }
 
 /** An empty project with the package in it. */

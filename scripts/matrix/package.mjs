@@ -10,7 +10,7 @@ import { filesBelow } from '../support/stamp.mjs'
 const PREBUILDS = join('prebuilds', `${process.platform}-${process.arch}`)
 
 /**
- * Pack what `files` in package.json names, and the prebuilt libraries: those of `npm run prebuild` when they are as
+ * Pack what `files` in package.json names, and the prebuilt libraries: those of `npm run build:prebuilds` when they are as
  * new as the sources, else those of build/Release, which set-up keeps up to date. The clone is left as it is.
  *
  * @param {string} npm path of npm-cli.js

@@ -45,7 +45,7 @@ async function tryArm64() {
     throw new Failure(`${QEMU} is not on PATH`, 'Debian: apt-get install qemu-user-static')
   }
   if (!existsSync(join(ROOT, 'prebuilds', 'linux-arm64'))) {
-    throw new Failure('there is no prebuild for arm64', 'npm run prebuild -- --arch arm64')
+    throw new Failure('there is no prebuild for arm64', 'npm run build:prebuilds -- --arch arm64')
   }
   const root = await systemRoot()
   const node = await fetchNode()

@@ -26,7 +26,7 @@ describe('the libraries of the package', () => {
   for (const arch of ['x64', 'arm64']) {
     const isBuilt = existsSync(folder(arch)) && libraries(arch).length > 0
     const builtIt = isBuilt ? it : it.skip
-    const why = isBuilt ? '' : ' (skipped: no prebuild; npm run prebuild makes it)'
+    const why = isBuilt ? '' : ' (skipped: no prebuild; npm run build:prebuilds makes it)'
     builtIt(`run on every linux-${arch} from glibc 2.28 on${why}`, async () => {
       assert.deepEqual(libraries(arch), [
         'torchbed.glibc.node',
