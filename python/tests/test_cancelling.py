@@ -318,7 +318,7 @@ class CancelAtLine:
         ours = ours and not filename.endswith("output.py")
         # The bridge itself takes a cancel that comes before dispatch has begun to guard.
         if not ours or frame.f_code is host.dispatch.__code__ or self.fired:
-            return self if not self.fired else None
+            return None
         if event == "line":
             self.left -= 1
             if self.left < 0:

@@ -34,8 +34,8 @@ export const SUITES = {
   tools: { mocha: ['tools'] },
 }
 
-/** Tests of one file run at one time, for suites whose files do not get in each other's way. */
-const MOCHA_JOBS = 2
+/** Files that run at one time, in suites whose files do not get in each other's way. */
+const JOBS = 2
 
 /** These measure time or memory, or need the machine's processors: nothing runs beside them. */
 const ALONE = /[/\\][^/\\]*\.alone\.test\.js$/
@@ -80,7 +80,7 @@ async function runSuiteOf(name, args, add) {
   const together = files.filter((file) => !alone.includes(file))
   const isFiltered = args.length > 0
   if (together.length > 0) {
-    await add(name, () => runMocha([...together, ...args], MOCHA_JOBS, isFiltered))
+    await add(name, () => runMocha([...together, ...args], JOBS, isFiltered))
   }
   if (alone.length > 0)
     await add(`${name} alone`, () => runMocha([...alone, ...args], 1, isFiltered))
@@ -88,7 +88,7 @@ async function runSuiteOf(name, args, add) {
   const { pytest = [] } = SUITES[name]
   const folders = pytest === 'examples' ? await pythonTestFolders('examples') : pytest
   // One process for each folder: their conftest.py files would get in each other's way.
-  for (const folder of folders) await add(`${name}, ${folder}`, () => runPytest([folder]))
+  for (const folder of folders) await add(`${name}, ${folder}`, () => runPytest([folder], JOBS))
 }
 
 /** The compiled test files of a suite. */
@@ -129,10 +129,12 @@ async function runMocha(args, jobs, mayBeEmpty = false) {
   return judge('mocha', ending, await readCounts(counts), mayBeEmpty)
 }
 
-async function runPytest(targets) {
+/** The same with pytest; files are handed out whole, as their fixtures are. */
+async function runPytest(targets, jobs = 1) {
   const counts = await resultFile('xml')
   const config = join(ROOT, 'python', 'pyproject.toml')
   const options = ['-c', config, '-p', 'no:cacheprovider']
+  if (jobs > 1) options.push('-n', String(jobs), '--dist', 'loadfile')
   const command = [VENV_PYTHON, '-m', 'pytest', ...options, `--junitxml=${counts}`, ...targets]
   const ending = await runSuite(command, counts)
   return judge('pytest', ending, await readCounts(counts))
