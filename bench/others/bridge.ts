@@ -8,7 +8,7 @@ export interface Places {
   readonly python: string
   /** Its site-packages, for a bridge that starts the installation behind it. */
   readonly sitePackages: string
-  /** Folders of Python modules: plain_calls, bench_workload, digits_workload. */
+  /** Folders of Python modules: plain_calls, bench_workload, digits_workload, torchbed. */
   readonly modules: readonly string[]
   /** The file plain_calls.py. */
   readonly plainCalls: string

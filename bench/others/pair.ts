@@ -39,7 +39,12 @@ export class Pair {
     const places: Places = {
       python: python.executable,
       sitePackages: join(python.prefix, 'lib', `python${major}.${minor}`, 'site-packages'),
-      modules: [modules, join(root, 'bench', 'workloads'), join(root, 'examples', 'digits')],
+      modules: [
+        modules,
+        join(root, 'bench', 'workloads'),
+        join(root, 'examples', 'digits'),
+        join(root, 'python'),
+      ],
       plainCalls: join(modules, 'plain_calls.py'),
       packages,
     }

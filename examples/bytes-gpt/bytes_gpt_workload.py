@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from bytes_gpt_model import PRESETS, VOCABULARY, BytesGpt, readable
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torchbed.workload import merge_weight, weighted_merge
 
 Metrics: TypeAlias = dict[str, bool | int | float | str]
 Name: TypeAlias = str | Mapping[str, Any]  # "Test", or {"Custom": "held-out"}: a name with a value
@@ -260,13 +261,15 @@ class BytesGptWorkload:
         """
         if not candidates:
             return None
-        shares = merge_weights(candidates, policy)  # one for each candidate, sum 1 or 0
+        merged = weighted_merge(
+            weights(base),
+            [
+                (peer["peer_id"], weights(peer["model"]), merge_weight(peer, policy))
+                for peer in candidates
+            ],
+        )
         state = self.init_model(self.config.device)
-        state["model"].load_state_dict(weights(base))
-        for share, candidate in zip(shares, candidates, strict=True):
-            others = weights(candidate["model"])
-            for name, tensor in weights(state).items():
-                tensor.add_(others[name] - weights(base)[name], alpha=share)
+        state["model"].load_state_dict(merged)
         return state
 
     def apply_single_root_ema(self, base: State, merged: State, policy: Name) -> None:
@@ -370,23 +373,3 @@ def blend(target: State, other: State, share: float) -> None:
     others = weights(other)
     for name, tensor in weights(target).items():
         tensor.lerp_(others[name], share)
-
-
-def merge_weights(candidates: Sequence[Mapping[str, Any]], policy: Name) -> list[float]:
-    """Return each candidate's share: by its data, and by the quality that it claims.
-
-    The shares sum to 1, or are all 0. Peers name their own weights, so nonsense is refused.
-    """
-    raw = []
-    for candidate in candidates:
-        quality = candidate["quality_weight"]
-        if policy == "WeightedMean":
-            quality = 1.0
-        elif policy == "NormClippedWeightedMean":
-            quality = min(max(quality, 0.0), 1.0)
-        weight = candidate["sample_weight"] * quality
-        if not math.isfinite(weight) or weight < 0:
-            raise ValueError(f"peer {candidate['peer_id']!r} has the merge weight {weight}")
-        raw.append(weight)
-    total = sum(raw)
-    return [weight / total if total > 0 else 0.0 for weight in raw]

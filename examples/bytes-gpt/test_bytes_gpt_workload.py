@@ -447,19 +447,3 @@ def test_a_config_points_at_what_is_prepared_and_makes_its_preset(name: str, pre
     assert repository / settings["validation_root"] == prepared / "validation"
     assert config["runtime"]["workload_factory"] == "bytes_gpt_workload:create_workload"
     assert example.create_workload(settings).shape == gpt.PRESETS[preset]
-
-
-def test_the_workload_runs_without_torchbed() -> None:
-    for name in ("bytes_gpt_workload.py", "bytes_gpt_model.py"):
-        assert "torchbed" not in (EXAMPLE / name).read_text()
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, bytes_gpt_workload as b; w = b.create_workload({'preset': 'tiny'})\n"
-            "w.init_model(w.runtime_device()); assert 'torchbed' not in sys.modules",
-        ],
-        cwd=EXAMPLE,
-        check=True,
-        timeout=120,
-    )

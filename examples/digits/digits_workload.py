@@ -1,8 +1,7 @@
 """A workload that learns to read handwritten digits: an MLP of 9,610 weights, trained in windows.
 
-The file shows every hook that a workload can have (spec hooks#the-hooks) and imports nothing of the
-host that calls it. `create_workload(config)` is the factory; the config's keys are the fields of
-Config.
+The file shows every hook that a workload can have (spec hooks#the-hooks). `create_workload(config)`
+is the factory; the config's keys are the fields of Config.
 
 The life of a model, as the host sees it:
 
@@ -14,7 +13,6 @@ The life of a model, as the host sees it:
 Shapes: B examples in a minibatch, N in all shards of a window, 64 pixels, H hidden units.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -26,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torchbed.workload import merge_weight, weighted_merge
 
 Metrics: TypeAlias = dict[str, bool | int | float | str]
 Name: TypeAlias = str | Mapping[str, Any]  # "Test", or {"Custom": "held-out"}: a name with a value
@@ -221,17 +220,15 @@ class DigitsWorkload:
         """
         if not candidates:
             return None
-        shares = merge_weights(candidates, policy)  # one for each candidate, sum 1 or 0
-        models = [weights(candidate["model"]) for candidate in candidates]
-
-        def merged(name: str, origin: Tensor) -> Tensor:
-            moves = (
-                share * (model[name] - origin) for share, model in zip(shares, models, strict=True)
-            )
-            return origin + sum(moves, torch.zeros_like(origin))
-
+        merged = weighted_merge(
+            weights(base),
+            [
+                (peer["peer_id"], weights(peer["model"]), merge_weight(peer, policy))
+                for peer in candidates
+            ],
+        )
         state = self.init_model(self.config.device)
-        state["model"].load_state_dict(map_floats(weights(base), merged))
+        state["model"].load_state_dict(merged)
         return state
 
     def apply_single_root_ema(self, base: State, merged: State, policy: Name) -> None:
@@ -326,23 +323,3 @@ def blend(target: State, other: State, share: float) -> None:
     others = weights(other)
     mixed = map_floats(weights(target), lambda name, mine: mine.lerp(others[name], share))
     target["model"].load_state_dict(mixed)
-
-
-def merge_weights(candidates: Sequence[Mapping[str, Any]], policy: Name) -> list[float]:
-    """Return each candidate's share: by its data, and by the quality that it claims.
-
-    The shares sum to 1, or are all 0. Peers name their own weights, so nonsense is refused.
-    """
-    raw = []
-    for candidate in candidates:
-        quality = candidate["quality_weight"]
-        if policy == "WeightedMean":
-            quality = 1.0
-        elif policy == "NormClippedWeightedMean":
-            quality = min(max(quality, 0.0), 1.0)
-        weight = candidate["sample_weight"] * quality
-        if not math.isfinite(weight) or weight < 0:
-            raise ValueError(f"peer {candidate['peer_id']!r} has the merge weight {weight}")
-        raw.append(weight)
-    total = sum(raw)
-    return [weight / total if total > 0 else 0.0 for weight in raw]

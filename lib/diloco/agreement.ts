@@ -42,7 +42,8 @@ export type AgreementMessage =
   | { readonly kind: 'refused'; readonly ballot: Ballot }
   | { readonly kind: 'decided'; readonly list: ContributionList }
 
-interface Proposal {
+/** What the leader of a ballot has heard. */
+export interface Proposal {
   readonly ballot: Ballot
   /** What is proposed when no member has accepted another; then what is proposed. */
   readonly list: ContributionList

@@ -21,6 +21,7 @@ export {
   type Ballot,
   type ContributionList,
   type ListedContribution,
+  type Proposal,
 } from './agreement.js'
 export {
   applyRound,

@@ -29,7 +29,7 @@ export interface Combination {
   readonly payloads: readonly Uint8Array[]
   /** Indices of them among all that were given, ascending. */
   readonly kept: readonly number[]
-  /** For the native arithmetic. */
+  /** @internal For the native arithmetic. */
   readonly mean: MeanArguments
 }
 

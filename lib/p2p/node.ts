@@ -9,12 +9,8 @@ import type { Identify, IdentifyPush } from '@libp2p/identify'
 import type { Ping } from '@libp2p/ping'
 import type { ServiceFactoryMap } from 'libp2p'
 
-import {
-  DIAL_TIMEOUT_MS,
-  MAX_CONNECTIONS,
-  MAX_GOSSIP_BYTES,
-  MAX_STREAM_BUFFER_BYTES,
-} from './limits.js'
+import { gossipOptions } from './gossip.js'
+import { DIAL_TIMEOUT_MS, MAX_CONNECTIONS, MAX_STREAM_BUFFER_BYTES } from './limits.js'
 import { controlProtocol } from './names.js'
 import { loadLibp2p } from './packages.js'
 
@@ -25,6 +21,9 @@ export interface NodeServices extends Record<string, unknown> {
   readonly ping: Ping
   readonly pubsub: GossipSub
 }
+
+/** What a service of a node is given. */
+export type NodeComponents = Parameters<ServiceFactoryMap[string]>[0] & NodeServices
 
 /** How a node is composed. */
 export interface Libp2pNodeOptions<T extends Record<string, unknown>> {
@@ -38,7 +37,7 @@ export interface Libp2pNodeOptions<T extends Record<string, unknown>> {
   /** Most connections. Default {@link MAX_CONNECTIONS}. */
   readonly maxConnections?: number | undefined
   /** Further services; `pubsub` and the others of {@link NodeServices} are among their components. */
-  readonly services?: ServiceFactoryMap<T> | undefined
+  readonly services?: { readonly [K in keyof T]: (components: NodeComponents) => T[K] } | undefined
 }
 
 /** Where a node listens when it is not told: like a peer of burn_p2p, where other machines do not see it. */
@@ -78,20 +77,7 @@ export async function createLibp2pNode<T extends Record<string, unknown>>(
       identify: services.identify(),
       identifyPush: services.identifyPush(),
       ping: services.ping(),
-      pubsub: services.gossipsub({
-        globalSignaturePolicy: 'StrictSign',
-        // Peers of the reference prune every mesh; what we publish goes to each of them directly.
-        floodPublish: true,
-        allowPublishToZeroTopicPeers: true,
-        fallbackToFloodsub: false,
-        maxInboundDataLength: MAX_GOSSIP_BYTES,
-        // A peer that prunes us is no worse for it.
-        scoreThresholds: {
-          gossipThreshold: -Infinity,
-          publishThreshold: -Infinity,
-          graylistThreshold: -Infinity,
-        },
-      }),
+      pubsub: services.gossipsub(gossipOptions()),
       ...options.services,
     } as unknown as ServiceFactoryMap<NodeServices & T>,
     nodeInfo: { name: 'torchbed', userAgent: `torchbed ${protocolVersion}` },

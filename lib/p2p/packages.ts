@@ -41,6 +41,7 @@ const PACKAGES = [
   '@libp2p/tls',
   '@libp2p/websockets',
   '@libp2p/yamux',
+  '@multiformats/multiaddr',
   'ws',
 ]
 

@@ -29,6 +29,7 @@ Rules that hold for every hook:
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
+from ._host.merging import merge_weight as merge_weight
 from ._host.merging import weighted_merge as weighted_merge
 
 State = TypeVar("State")

@@ -99,9 +99,11 @@ export class Codec {
     throw new PayloadError(this.name, 'length', 0, which, detail)
   }
 
-  /** Throws what a native function has found. */
+  /** @internal Throws what a native function has found. */
   refuse(fault: Fault): never
+  /** @internal */
   refuse(fault: Fault | null): void
+  /** @internal */
   refuse(fault: Fault | null): void {
     if (fault === null) return
     const [kind, payload, index] = fault

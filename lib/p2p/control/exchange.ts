@@ -25,7 +25,7 @@ import { readMessage, StreamReadError, writeMessage } from '../streams.js'
 /** What a request may be told. */
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
-  /** Milliseconds until the request counts as unanswered. Default {@link REQUEST_TIMEOUT_MS}. */
+  /** Milliseconds until the request counts as unanswered. Default 10,000. */
   readonly timeoutMs?: number | undefined
 }
 

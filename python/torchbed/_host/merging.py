@@ -53,6 +53,21 @@ def weighted_merge(
     return merged
 
 
+def merge_weight(candidate: Mapping[str, Any], policy: object) -> float:
+    """Return what a candidate weighs in a merge: its sample_weight, times its quality_weight.
+
+    candidate: as merge_candidate_models gets it. The policy WeightedMean leaves the quality out,
+    and NormClippedWeightedMean keeps it within 0..1. weighted_merge refuses what is no weight.
+    """
+    quality: float = candidate["quality_weight"]
+    if policy == "WeightedMean":
+        quality = 1.0
+    elif policy == "NormClippedWeightedMean":
+        quality = min(max(quality, 0.0), 1.0)
+    weight: float = candidate["sample_weight"] * quality
+    return weight
+
+
 def _takes(peer: str, weight: float) -> bool:
     if not math.isfinite(weight) or weight < 0:
         raise ValueError(f"peer {peer!r} has the merge weight {weight}; it must be 0 or more")

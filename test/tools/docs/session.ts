@@ -37,8 +37,10 @@ export class Session {
     const bin = join(folder, 'node_modules', '.bin')
     await mkdir(bin, { recursive: true })
     await symlink(root, join(folder, 'node_modules', 'torchbed'), 'dir')
-    // Which a reader installs for a schema of his own.
-    await symlink(join(root, 'node_modules', 'zod'), join(folder, 'node_modules', 'zod'), 'dir')
+    // Which a reader installs for a schema, or a node, of their own.
+    for (const name of ['zod', '@libp2p']) {
+      await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'dir')
+    }
     const main = join(root, 'dist', 'lib', 'cli', 'main.js')
     // npm makes the file executable when it installs; a clone's is not.
     const command = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`

@@ -85,6 +85,31 @@ const config: torchbed_.TorchWorkloadConfig = {${plain}}
     after: 'await first.close()\nawait runtime.close()\n',
   },
 
+  /** A peer of a network of its own. */
+  announcing: {
+    before: `
+import { createNode } from 'torchbed/p2p'
+const node = await createNode({ folder: 'peer', network: 'alone', experiments: [], roles: ['Viewer'] })
+`,
+    after: 'await node.stop()\n',
+  },
+
+  /** What a service of a node of one's own is made of. */
+  serving: {
+    before: `
+import * as assert from 'node:assert/strict'
+import { gossipsub } from '@libp2p/gossipsub'
+import { gossipOptions, training } from 'torchbed/p2p'
+import { FsArtifactStore } from 'torchbed/store'
+const experiments = [{ study_id: 'digits', experiment_id: 'mlp' }]
+const network = 'digits'
+const store = new FsArtifactStore('store')
+const stateFolder = 'state'
+`,
+    after:
+      "assert.equal(typeof services.pubsub, 'function')\nassert.equal(typeof services.training, 'function')\n",
+  },
+
   /** A runtime that opens a workload in it. */
   runtime: {
     before: `

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torchbed.tensors import tensor_views
+from torchbed.workload import merge_weight, weighted_merge
 
 HERE = Path(__file__).parent
 MINIBATCH = 48
@@ -97,14 +98,15 @@ class Spirals:
 
     def merge_candidate_models(self, base, candidates, policy):
         """Return the mean of the peers' models, weighted by their data and quality."""
-        weights = [peer["sample_weight"] * peer["quality_weight"] for peer in candidates]
-        if not sum(weights) > 0:
-            return None  # no merge: the best candidate is promoted as it is
-        models = [peer["model"]["model"].state_dict() for peer in candidates]
-        mean = {}
-        for name in models[0]:
-            parts = [w * model[name] for w, model in zip(weights, models, strict=True)]
-            mean[name] = sum(parts) / sum(weights)
+        if not candidates:
+            return None  # no merge
+        mean = weighted_merge(
+            self.model_tensors(base),
+            [
+                (peer["peer_id"], self.model_tensors(peer["model"]), merge_weight(peer, policy))
+                for peer in candidates
+            ],
+        )
         merged = self.init_model("cpu")
         merged["model"].load_state_dict(mean)
         return merged

@@ -122,8 +122,10 @@ export const DiffusionPromotionCertificate = record('DiffusionPromotionCertifica
 })
 export type DiffusionPromotionCertificate = Infer<typeof DiffusionPromotionCertificate>
 
-type Scope = Pick<AggregateEnvelope, 'study_id' | 'experiment_id' | 'revision_id'>
-type WindowScope = Scope & Pick<AggregateEnvelope, 'window_id' | 'base_head_id'>
+/** The revision that a record belongs to. */
+export type RevisionScope = Pick<AggregateEnvelope, 'study_id' | 'experiment_id' | 'revision_id'>
+/** The window that a record belongs to. */
+export type WindowScope = RevisionScope & Pick<AggregateEnvelope, 'window_id' | 'base_head_id'>
 
 const aggregateHash = tuple(
   'aggregate hash',
@@ -168,7 +170,7 @@ const mergeHash = tuple(
 
 /** The id of a peer's merge certificate. */
 export function mergeCertId(
-  certificate: Scope &
+  certificate: RevisionScope &
     Pick<MergeCertificate, 'base_head_id' | 'merged_head_id' | 'promoter_peer_id'>,
 ): MergeCertId {
   const { study_id, experiment_id, revision_id } = certificate
@@ -196,7 +198,7 @@ const quorumHash = tuple(
 
 /** The id of a quorum certificate. */
 export function quorumCertId(
-  certificate: Scope &
+  certificate: RevisionScope &
     Pick<ValidationQuorumCertificate, 'base_head_id' | 'aggregate_id' | 'merged_head_id'>,
 ): ContentId {
   const { study_id, experiment_id, revision_id } = certificate
@@ -214,7 +216,7 @@ export function quorumCertId(
 const canaryHash = tuple('canary evaluation hash', StudyId, ExperimentId, RevisionId, text)
 
 /** The id of the evaluation that candidates must not be worse in. */
-export function canaryEvaluationId(of: Scope): ContentId {
+export function canaryEvaluationId(of: RevisionScope): ContentId {
   const { study_id, experiment_id, revision_id } = of
   return contentIdOf(canaryHash, [study_id, experiment_id, revision_id, 'runtime-canary'])
 }

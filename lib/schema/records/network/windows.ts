@@ -155,7 +155,8 @@ export const ReducerAssignment = record('ReducerAssignment', {
 })
 export type ReducerAssignment = Infer<typeof ReducerAssignment>
 
-type AssignedPeers = Pick<
+/** Who reduces and validates in a window. */
+export type AssignedPeers = Pick<
   ReducerAssignment,
   'source_peer_id' | 'assigned_reducers' | 'repair_reducers' | 'upper_tier_reducers'
 >

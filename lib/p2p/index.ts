@@ -1,0 +1,39 @@
+/**
+ * torchbed/p2p: a peer of a `burn_p2p` network on js-libp2p. Peers of the Rust implementation take it for one of their own:
+ * it knows what they announce, they know what it announces, and artifacts go both ways.
+ *
+ * {@link createNode} makes a whole peer from a folder. {@link training} is the same as a service for a js-libp2p node of
+ * your own. js-libp2p is an optional peer dependency; an error names the packages that are missing.
+ *
+ * @packageDocumentation
+ */
+
+export { type ControlClient } from './control/client.js'
+export { type RequestOptions } from './control/exchange.js'
+export { type DiLoCoAnswer } from './control/server.js'
+export { createNode, type NodeOptions, type TrainingNode } from './create-node.js'
+export {
+  AdmissionRefusedError,
+  ArtifactUnavailableError,
+  MessageTooLargeError,
+  P2pError,
+  P2pPackageMissingError,
+  PeerIdentityError,
+  PeerProtocolError,
+  PeerTimeoutError,
+  PeerUnreachableError,
+  RemotePeerError,
+  type AdmissionReason,
+} from './errors.js'
+export { gossipOptions, type ExperimentScope } from './gossip.js'
+export { type NodeServices } from './node.js'
+export {
+  training,
+  type ConnectedPeer,
+  type TrainingComponents,
+  type TrainingOptions,
+  type TrainingService,
+} from './service.js'
+export { type AnnouncementListener, type Announcements } from './state/announcements.js'
+export { type AnnouncementOf } from './state/kinds.js'
+export * from '../schema/records/network/index.js'
