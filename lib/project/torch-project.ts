@@ -45,6 +45,8 @@ import {
 } from '../schema/index.js'
 import { withArtifactFile } from './artifact-files.js'
 import { standardContributionWeight } from './contribution.js'
+import { callHook } from './hook-calls.js'
+import { HookStream } from './hook-stream.js'
 import type { HookInput, HookOutput } from './hook-values.js'
 import type { ModelHandle } from './model-handle.js'
 import {
@@ -407,9 +409,43 @@ export class TorchProject implements AsyncDisposable {
     options: HookCallOptions<Input, Output> = {},
   ): Promise<Output> {
     const given = options.input ? await readWith(options.input, input, 'input') : input
-    const output = await this.#calls.callHook(model, hook, given, options)
+    const { session } = this.#calls
+    const output = await callHook({ session, model, hook, input: given }, options)
     if (options.output) return readWith(options.output, output, 'output')
     return output as Output
+  }
+
+  /**
+   * What a generator hook yields, or an async generator, or another iterator: `hook(state, input)` of the hooks that
+   * {@link call} may call, with the same values and schemas; `options.output` reads each item. Nothing runs before
+   * the first item is asked for. The generator is then at most `readAhead` items ahead of the consumer, 32 by default;
+   * with 0 it runs only while an item is waited for, at the price of a call for each. A tensor of the input is copied,
+   * as the generator outlives the call. Between two items other calls of the runtime take their turns, a window of
+   * training too: a model that trains may have other weights for the next item.
+   *
+   * An error in the generator comes after the items before it. `timeoutMs` is for the whole stream, from the first
+   * `next()` on. Leaving the loop, the signal and the deadline end the generator, whose `finally` runs; a stream that is
+   * dropped without a word ends when it is garbage-collected.
+   *
+   * @throws HookMissingError, as an error of the first item, for a hook that the workload does not offer
+   * @throws ValueError at once, for a `readAhead` or `timeoutMs` that is none
+   */
+  stream<Input = HookInput, Item = HookOutput>(
+    model: ModelHandle | null,
+    hook: string,
+    input?: Input,
+    options: HookCallOptions<Input, Item> & { readonly readAhead?: number | undefined } = {},
+  ): AsyncGenerator<Item, undefined, undefined> {
+    const { session } = this.#calls
+    const { input: inputSchema, output, readAhead } = options
+    const open = async () => ({
+      session,
+      model,
+      hook,
+      input: inputSchema ? await readWith(inputSchema, input, 'input') : input,
+    })
+    const read = (item: HookOutput) => (output ? readWith(output, item, 'output') : (item as Item))
+    return new HookStream<Item>({ session, hook, open, read, readAhead }, options)
   }
 
   /** Averages the merged model with its base over time; changes and returns `merged`. */

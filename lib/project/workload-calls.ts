@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { ProtocolError, ValueError } from '../errors.js'
 import type { CallOptions, WorkloadSession } from '../runtime/python-runtime.js'
+import { calledAs } from '../runtime/called-as.js'
 import { LentBuffer } from '../runtime/lent-buffer.js'
 import { PyFloat, type PyInput, type PyValue } from '../runtime/values.js'
 import {
@@ -23,7 +24,6 @@ import {
   type MicroShardId,
   type PeerId,
 } from '../schema/index.js'
-import { memoriesFor, putTogether, readPlaces, takeApart, type HookOutput } from './hook-values.js'
 import { ModelHandle } from './model-handle.js'
 import { pythonInput } from './python-input.js'
 
@@ -167,7 +167,7 @@ export class WorkloadCalls {
     artifact: LentBuffer,
     options?: CallOptions,
   ): Promise<void> {
-    const params = { ...this.#model(model, 'load_model_memory'), artifact }
+    const params = { ...this.#model(model, 'load_model_artifact'), artifact }
     const { byteLength } = artifact
     await this.session.call('load_model_memory', params, options)
     this.#learnSize(model, byteLength)
@@ -175,10 +175,10 @@ export class WorkloadCalls {
 
   /** The model as an artifact, in memory that Python fills in place. */
   async materializeModelMemory(model: ModelHandle, options?: CallOptions): Promise<LentBuffer> {
-    const plan = this.#model(model, 'plan_model_memory')
+    const plan = this.#model(model, 'materialize_model_artifact')
     const { total_bytes } = await this.#ask(Planned, 'plan_model_memory', plan, options)
     const artifact = LentBuffer.allocate(total_bytes)
-    const params = { ...this.#model(model, 'fill_model_memory'), artifact }
+    const params = { ...this.#model(model, 'materialize_model_artifact'), artifact }
     await this.session.call('fill_model_memory', params, options)
     this.#learnSize(model, total_bytes)
     return artifact
@@ -205,37 +205,6 @@ export class WorkloadCalls {
     const { model_id } = await this.#ask(MaybeCreated, method, params, options)
     if (model_id === null) return null
     return new ModelHandle(this.session, model_id, this.#modelBytes)
-  }
-
-  /** Calls a hook of the workload's own; `input` undefined: without one. */
-  async callHook(
-    model: ModelHandle | null,
-    hook: string,
-    input: unknown,
-    options?: CallOptions,
-  ): Promise<HookOutput> {
-    const method = 'call_hook'
-    const lendsMemory = this.session.lendsMemory === true
-    const params = new Map<string, PyInput>([['hook', hook]])
-    if (model !== null) params.set('model_id', this.#id(model, hook))
-    if (input !== undefined) {
-      const { value, places } = takeApart(input, lendsMemory)
-      params.set('input', value)
-      if (places.length > 0) params.set('places', places)
-    }
-    if (!lendsMemory) params.set('as_text', true)
-    const answer = (await this.session.call(method, params, options)) as Record<string, PyValue>
-    const { output = null, result_id } = answer
-    const places = readPlaces(answer.places)
-    if (typeof result_id !== 'string') return putTogether(output, places, [])
-    try {
-      const memories = memoriesFor(places)
-      await this.session.call('fill_result', { result_id, memories }, options)
-      return putTogether(output, places, memories)
-    } catch (error) {
-      this.session.releaseModel(result_id)
-      throw error
-    }
   }
 
   async applySingleRootEma(
@@ -299,7 +268,10 @@ export class WorkloadCalls {
     try {
       return codec.fromValue(answer)
     } catch (cause) {
-      throw new ProtocolError(`decode result for python rpc ${method}: ${String(cause)}`, { cause })
+      throw new ProtocolError(
+        `decode result for python rpc ${calledAs(method, params)}: ${String(cause)}`,
+        { cause },
+      )
     }
   }
 }

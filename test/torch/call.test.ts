@@ -169,6 +169,15 @@ for (const isolation of ['none', 'process'] as const) {
       }
     })
 
+    it('names the hook, and no step of the call, when it ends early', async () => {
+      const gone = await project.initModel()
+      await gone.release()
+      await assert.rejects(project.call(gone, 'predict', {}), /^\w+: Cannot call predict: model/)
+      const signal = AbortSignal.abort()
+      await assert.rejects(project.call(null, 'echo', 1, { signal }), /echo was aborted/)
+      await assert.rejects(project.call(null, 'fail', 1), /rpc fail failed: .*no prediction today/)
+    })
+
     it('says where in a value something cannot cross', async () => {
       await assert.rejects(project.call(null, 'echo', { a: [{ f: () => 1 }] }), (error) => {
         assert.ok(error instanceof ValueError)

@@ -1,5 +1,10 @@
 """A workload with hooks of its own: what JavaScript may call by name, and what it may not."""
 
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator, Iterator
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 import torch
@@ -9,8 +14,15 @@ from plain import Plain
 
 
 class Hooked(Plain):
-    callable_hooks = frozenset({"echo", "predict", "state_of", "keep", "fail", "odd", "describe"})
+    callable_hooks = frozenset(
+        {"echo", "predict", "state_of", "keep", "fail", "odd", "describe"}
+        | {"count", "count_async", "log", "stubborn", "wait", "large_items", "left_behind"}
+    )
     kept: Any = None
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.events: list[str] = []
 
     def echo(self, value: Any) -> Any:
         return value
@@ -52,6 +64,81 @@ class Hooked(Plain):
         if value == "large":
             return [torch.full((100_000,), 1.5), {"n": torch.arange(50_000)}]
         raise AssertionError(value)
+
+    # --- streams ---
+
+    def count(self, value: dict[str, Any]) -> Iterator[Any]:
+        """Yield 0 to `to`, or fail at `fail`; each item may take `seconds`."""
+        self.events.append("begin")
+        try:
+            for item in range(value["to"]):
+                if item == value.get("fail"):
+                    raise RuntimeError(f"no item {item}")
+                if "seconds" in value:
+                    time.sleep(value["seconds"])
+                self.events.append(f"item {item}")
+                yield value["x"] + item if "x" in value else item
+        finally:
+            self.events.append("end")
+
+    async def count_async(self, value: dict[str, Any]) -> AsyncIterator[Any]:
+        """Like count."""
+        self.events.append("begin")
+        try:
+            for item in range(value["to"]):
+                if item == value.get("fail"):
+                    raise RuntimeError(f"no item {item}")
+                await asyncio.sleep(value.get("seconds", 0))
+                self.events.append(f"item {item}")
+                yield value["x"] + item if "x" in value else item
+        finally:
+            await asyncio.sleep(0)
+            self.events.append("end")
+
+    def log(self) -> list[str]:
+        """Return what has happened since the last call."""
+        events, self.events = self.events, []
+        return events
+
+    def stubborn(self) -> Iterator[int]:
+        """Yield where a generator must end."""
+        try:
+            yield 1
+        finally:
+            yield 2
+
+    def wait(self) -> Iterator[int]:
+        """Never yield."""
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            self.events.append("end")
+        yield 1
+
+    def left_behind(self) -> dict[str, int]:
+        """Count what the host and the interpreter still hold of streams."""
+        from torchbed._host.host import _host
+
+        gc.collect()
+        sessions = _host._sessions.values()
+        own = ("count", "count_async")
+        return {
+            "streams": sum(len(session._streams) for session in sessions),
+            "results": sum(len(session._results) for session in sessions),
+            "generators": sum(
+                1
+                for item in gc.get_objects()
+                if type(item) in (GeneratorType, AsyncGeneratorType) and item.__name__ in own
+            ),
+        }
+
+    def large_items(self) -> Iterator[Any]:
+        """Yield one tensor, changed in place between two items."""
+        tensor = torch.zeros(50_000)
+        for _ in range(3):
+            tensor += 1
+            yield {"x": tensor, "n": int(tensor[0])}
 
     @torchbed.callable_hook
     def decorated(self) -> int:

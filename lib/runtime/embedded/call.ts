@@ -6,6 +6,7 @@ import {
   RuntimeBusyError,
   TorchbedError,
 } from '../../errors.js'
+import { calledAs } from '../called-as.js'
 import type { Bridge } from './addon.js'
 import { checkTimeout, deadlineError, DEADLINE_GRACE_MS } from '../deadline.js'
 import { encodeValue } from './encoded-value.js'
@@ -42,12 +43,13 @@ export async function call(
   { signal, timeoutMs, onProgress }: CallOptions = {},
 ): Promise<PyValue> {
   const id = ++lastId
+  const name = calledAs(method, params)
   const cancel = signal && (() => bridge.cancel(id))
   let deadline: Deadline | undefined
   try {
-    if (signal?.aborted) throw abortError(method, signal)
-    if (bridge.isOverdue()) throw busyError(method, bridge)
-    if (timeoutMs !== undefined) deadline = new Deadline(bridge, id, method, timeoutMs)
+    if (signal?.aborted) throw abortError(name, signal)
+    if (bridge.isOverdue()) throw busyError(name, bridge)
+    if (timeoutMs !== undefined) deadline = new Deadline(bridge, id, name, timeoutMs)
     if (onProgress) progress.add(id, onProgress)
     const answer = submit(bridge, session, id, method, isUrgent, onProgress !== undefined, params)
     if (cancel) signal.addEventListener('abort', cancel, { once: true })
@@ -55,10 +57,10 @@ export async function call(
   } catch (reason) {
     const stateChanged = isCallFailure(reason) ? reason.stateChanged : undefined
     if (isAborted(reason)) {
-      if (signal?.aborted) throw abortError(method, signal, stateChanged)
+      if (signal?.aborted) throw abortError(name, signal, stateChanged)
       if (deadline?.passed) throw deadline.error(false, stateChanged)
     }
-    throw typedError(method, reason)
+    throw typedError(name, reason)
   } finally {
     if (cancel) signal.removeEventListener('abort', cancel)
     deadline?.clear()
@@ -94,7 +96,7 @@ function submit(
     )
   } catch (cause) {
     // The bridge lends what was encoded, and a getter may have taken it meanwhile.
-    throw parametersError(cause, method)
+    throw parametersError(cause, calledAs(method, params))
   }
 }
 

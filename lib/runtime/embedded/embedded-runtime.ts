@@ -11,6 +11,7 @@ import { loadBridge, type Bridge, type BridgeStatus } from './addon.js'
 import { call, HOST_SESSION, progress, typedError, type Link } from './call.js'
 import { MAX_TIMER_MS } from '../../core/timers.js'
 import { refuseUnfitVariables } from '../environment-variables.js'
+import { calledAs } from '../called-as.js'
 import { findPython, type PythonInstallation } from '../python/find-python.js'
 import { refuseUnfitPath, startRemedy } from '../python/python-path.js'
 import { OutputHub, type OutputEvents } from '../output.js'
@@ -152,7 +153,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     return {
       state: this.#closed ? 'closed' : stateOf(status),
       queued,
-      running: method === '' ? null : { method, ageMs },
+      running: method === '' ? null : { method: calledAs(method, null), ageMs },
       sessions: this.#sessions.size,
       models,
       lent: { buffers: lentBuffers, bytes: lentBytes },
@@ -231,7 +232,8 @@ class EmbeddedSession implements WorkloadSession {
   call(method: string, params: PyInput = null, options: CallOptions = {}): Promise<PyValue> {
     if (!this.#closed) return call(this.#link, this.#id, method, params, options)
     endProgress(options.onProgress)
-    return Promise.reject(new RuntimeClosedError(`Cannot call ${method}: the workload is closed`))
+    const name = calledAs(method, params)
+    return Promise.reject(new RuntimeClosedError(`Cannot call ${name}: the workload is closed`))
   }
 
   adjustExternalMemory(bytes: number): void {

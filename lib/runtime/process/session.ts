@@ -1,4 +1,5 @@
 /** One worker as a workload session: its queue of calls, and every way in which it may end. */
+import { calledAs } from '../called-as.js'
 import type { Socket } from 'node:net'
 import {
   AbortError,
@@ -88,7 +89,7 @@ export class SubprocessSession implements WorkloadSession {
   }
 
   async call(method: string, params: PyInput = null, options: CallOptions = {}): Promise<PyValue> {
-    return this.callAs(method, method, params, options)
+    return this.callAs(calledAs(method, params), method, params, options)
   }
 
   /** A call that errors name otherwise than by its method. */

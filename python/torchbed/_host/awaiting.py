@@ -34,6 +34,7 @@ class Awaiter:
         self._task: asyncio.Task[object] | None = None
         self._tick: asyncio.TimerHandle | None = None
         self._give_up_at: float | None = None  # loop time; set by an interrupt
+        self._was_interrupted = False
 
     def result(self, awaitable: Awaitable[T]) -> T:
         """Return what the awaitable gives, or raise what it raises.
@@ -44,14 +45,21 @@ class Awaiter:
         """
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.new_event_loop()
+            self._was_interrupted = False
         loop = self._loop
         self._give_up_at = None
+        if self._was_interrupted:
+            # A run that an exception ended may have left word to stop, which would stop this one.
+            with contextlib.suppress(RuntimeError):
+                loop.run_until_complete(asyncio.sleep(0))
+            self._was_interrupted = False
         task = None
         try:
             task = self._task = loop.create_task(_consume(awaitable))
             self._keep_ticking(loop)
             return loop.run_until_complete(task)
         except BaseException as error:
+            self._was_interrupted = True
             if task is None:
                 loop.close()  # with the task that it may hold: it must not run in a later call
                 raise

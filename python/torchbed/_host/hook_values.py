@@ -51,10 +51,15 @@ Place = dict[str, Any]
 of bytes. A result's tensor has no `data` while it waits to be filled."""
 
 
-def with_inputs(value: object, places: list[Place]) -> object:
-    """Return the value with what belongs at the places. Fails with ERR_VALUE."""
+def with_inputs(value: object, places: list[Place], owns_tensors: bool = False) -> object:
+    """Return the value with what belongs at the places. Fails with ERR_VALUE.
+
+    owns_tensors: whether tensors get memory of their own, instead of that lent for the call.
+    """
     for place in places:
-        item = _bytes(place) if "format" in place else _tensor(place)
+        item: Any = _bytes(place) if "format" in place else _tensor(place)
+        if owns_tensors and "dtype" in place:
+            item = item.clone()
         at = place["at"]
         if not at:
             return item

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from .artifact_files import read_artifact, write_artifact
 from .callable_hooks import is_callable_hook
 from .failures import CallFailed, failure_of, guarded, quoted, refused
-from .hook_values import Outputs, with_inputs
+from .hook_values import Outputs, Place, with_inputs
 from .memory_artifacts import (
     PlannedArtifact,
     artifact_bytes,
@@ -22,6 +22,7 @@ from .metrics import plain_metrics
 from .params import Params
 from .returned import plain_capability, plain_device, plain_patch_outcome, wrong
 from .state_marks import changed, state_marks
+from .streams import Stream
 
 PROTOCOL_VERSION = 1
 CAPABILITIES: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class Session:
         self._models: dict[str, object] = {}
         self._planned: dict[str, PlannedArtifact] = {}
         self._results: dict[str, Outputs] = {}
+        self._streams: dict[str, Stream] = {}
         self._created = 0
         self.workload_name = _workload_name(workload)
 
@@ -74,16 +76,18 @@ class Session:
         return self._created
 
     def undo(self, mark: int) -> None:
-        """Drop the models made since, for when the call's answer does not reach anyone."""
+        """Drop what was made since, for when the call's answer does not reach anyone."""
         for number in range(mark + 1, self._created + 1):
             self.release(number)
 
     def release(self, number: int) -> None:
-        """Drop model `m<number>`; an unknown one is ignored."""
+        """Drop model, result or stream `m<number>`; an unknown one is ignored."""
         self._drop(f"m{number}")
 
     def close(self) -> None:
-        """Drop all models."""
+        """End all streams and drop all models."""
+        for stream_id in list(self._streams):
+            self._streams.pop(stream_id).abandon()
         self._models.clear()
         self._planned.clear()
         self._results.clear()
@@ -191,34 +195,88 @@ class Session:
     # Beside the protocol: hooks of the workload's own.
 
     def _call_hook(self, params: Params) -> object:
-        hook = params.text("hook")
-        self._require_callable(hook)
-        state = [self._model(params, "model_id")] if params.has("model_id") else []
-        places = params.items("places") if params.has("places") else []
-        given: list[object] = []
-        if params.has("input"):
-            value = params.value("input")
-            given = [guarded("ERR_VALUE", lambda: with_inputs(value, places))]
+        hook, arguments, places = self._hook_call(params)
         as_text = params.has("as_text")
         outputs = self._hook(
-            hook, *state, *given, convert=lambda value, _: Outputs(value, as_text, places)
+            hook, *arguments, convert=lambda value, _: Outputs(value, as_text, places)
         )
         assert isinstance(outputs, Outputs)
         answer: dict[str, object] = {"output": outputs.value}
         if outputs.places:
             answer["places"] = outputs.places
         if outputs.is_waiting:
-            self._created += 1
-            answer["result_id"] = f"m{self._created}"
-            self._results[f"m{self._created}"] = outputs
+            answer["result_id"] = self._keep_result(outputs)
         return answer
+
+    def _hook_call(
+        self, params: Params, owns_tensors: bool = False
+    ) -> tuple[str, list[object], list[Place]]:
+        """Return a hook of the workload's own, its arguments, and the places of its tensors."""
+        hook = params.text("hook")
+        self._require_callable(hook)
+        arguments = [self._model(params, "model_id")] if params.has("model_id") else []
+        places = params.items("places") if params.has("places") else []
+        if params.has("input"):
+            value = params.value("input")
+            arguments.append(guarded("ERR_VALUE", lambda: with_inputs(value, places, owns_tensors)))
+        return hook, arguments, places
+
+    def _keep_result(self, outputs: Outputs) -> str:
+        self._created += 1
+        result_id = f"m{self._created}"
+        self._results[result_id] = outputs
+        return result_id
 
     def _fill_result(self, params: Params) -> object:
         outputs = self._results.pop(params.text("result_id"), None)
         if outputs is None:
-            raise refused("ERR_PROTOCOL", "fill_result needs a call_hook before it")
+            raise refused("ERR_PROTOCOL", "fill_result needs a result that waits for it")
         memories = params.items("memories")
         guarded("ERR_HOOK_RAISED", lambda: outputs.fill(memories))
+        return _OK
+
+    def _open_stream(self, params: Params) -> object:
+        # The generator runs when the memory of its input is JavaScript's again.
+        hook, arguments, _ = self._hook_call(params, owns_tensors=True)
+        as_text = params.has("as_text")
+        stream = self._hook(
+            hook,
+            *arguments,
+            convert=lambda returned, _: Stream(hook, returned, self._await_result, as_text),
+        )
+        assert isinstance(stream, Stream)
+        self._created += 1
+        stream_id = f"m{self._created}"
+        self._streams[stream_id] = stream
+        return {"stream_id": stream_id, **self._take_items(stream_id, params)}
+
+    def _next_items(self, params: Params) -> object:
+        stream_id = params.text("stream_id")
+        if stream_id not in self._streams:
+            raise refused("ERR_PROTOCOL", f"{quoted(stream_id)} is not an open stream")
+        return self._take_items(stream_id, params)
+
+    def _take_items(self, stream_id: str, params: Params) -> dict[str, object]:
+        stream = self._streams[stream_id]
+        most = params.integer("most")
+        has_failed = True
+        try:
+            answer, waiting = stream.take(most)
+            has_failed = False
+        finally:
+            if has_failed:
+                del self._streams[stream_id]
+                stream.abandon()
+        if waiting is not None:
+            answer["result_id"] = self._keep_result(waiting)
+        if stream.is_done:
+            self._streams.pop(stream_id, None)
+        return answer
+
+    def _close_stream(self, params: Params) -> object:
+        stream = self._streams.pop(params.text("stream_id"), None)
+        if stream is not None:
+            guarded("ERR_HOOK_RAISED", stream.close)
         return _OK
 
     def _merge_candidate_models(self, params: Params) -> object:
@@ -278,6 +336,9 @@ class Session:
         "fill_model_memory": _fill_model_memory,
         "call_hook": _call_hook,
         "fill_result": _fill_result,
+        "open_stream": _open_stream,
+        "next_items": _next_items,
+        "close_stream": _close_stream,
         "merge_candidate_models": _merge_candidate_models,
         "apply_single_root_ema": _apply_single_root_ema,
         "reconcile_canonical_model": _reconcile_canonical_model,
@@ -309,6 +370,8 @@ class Session:
         self._models.pop(model_id, None)
         self._planned.pop(model_id, None)
         self._results.pop(model_id, None)
+        if model_id in self._streams:
+            self._streams.pop(model_id).abandon()
         self._on_models_changed()
 
     def _replace(self, model_id: str, replacement: object) -> str:
