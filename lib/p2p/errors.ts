@@ -74,17 +74,3 @@ export class AdmissionRefusedError extends RemotePeerError {
     this.reason = reason
   }
 }
-
-/** No peer that was asked offers an artifact. */
-export class ArtifactUnavailableError extends P2pError {
-  readonly code = 'ERR_P2P_ARTIFACT_UNAVAILABLE'
-
-  constructor(
-    readonly artifactId: string,
-    /** What each peer answered. */
-    readonly reasons: readonly string[],
-  ) {
-    const asked = reasons.length === 0 ? 'there was no peer to ask' : reasons.join('; ')
-    super(`No peer offers artifact ${artifactId}: ${asked}`)
-  }
-}

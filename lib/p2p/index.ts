@@ -14,7 +14,6 @@ export { type DiLoCoAnswer } from './control/server.js'
 export { createNode, type NodeOptions, type TrainingNode } from './create-node.js'
 export {
   AdmissionRefusedError,
-  ArtifactUnavailableError,
   MessageTooLargeError,
   P2pError,
   P2pPackageMissingError,
@@ -34,6 +33,3 @@ export {
   type TrainingOptions,
   type TrainingService,
 } from './service.js'
-export { type AnnouncementListener, type Announcements } from './state/announcements.js'
-export { type AnnouncementOf } from './state/kinds.js'
-export * from '../schema/records/network/index.js'

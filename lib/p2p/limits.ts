@@ -27,15 +27,6 @@ export const DIAL_TIMEOUT_MS = 10_000
 /** Bytes of a stream that wait for their reader: a peer that sends more than it was given credit for is cut off. */
 export const MAX_STREAM_BUFFER_BYTES = 4_194_304
 
-/** Addresses that are kept of a peer: anyone may announce more. */
-export const MAX_ADDRESSES_PER_PEER = 16
-
-/** Windows of an overlay of which proposals and certificates are kept, the latest ones. Fixed: 8. */
-export const MAX_KEPT_WINDOWS = 8
-
-/** Chunks that are read and sent to all peers at one time; the others wait. Each is in memory twice, as bytes and as CBOR. */
-export const MAX_CHUNKS_SERVED_AT_ONCE = 16
-
 /**
  * How often a connected peer is asked for all that it knows, in milliseconds: the longest that a lost message stays unknown.
  * An answer that is the same as the last one costs a hash.

@@ -20,30 +20,24 @@ import type {
 } from '@libp2p/interface'
 import type { AddressManager, ConnectionManager, Registrar } from '@libp2p/interface-internal'
 
-import type { OperationOptions } from '../core/abort.js'
 import { makeFolder } from '../files/make-folder.js'
 import { timestampNow, type ArtifactDescriptor } from '../schema/index.js'
 import type { PeerRole, PubsubPayload } from '../schema/records/network/index.js'
-import {
-  fetchArtifact,
-  UnknownArtifactError,
-  type ChunkSource,
-  type FetchOptions,
-  type FetchReport,
-  type FsArtifactStore,
-} from '../store/index.js'
+import type { FetchOptions, FetchReport, FsArtifactStore } from '../store/index.js'
+import { Announcements } from '../swarm/announcements.js'
+import { fetchFrom, type Provider } from '../swarm/fetch.js'
+import type { Swarm, SwarmPeer } from '../swarm/index.js'
+import { ProvidedArtifacts } from '../swarm/provided.js'
 import { ControlClient, readSnapshot } from './control/client.js'
 import { answerRequests, asPeerError, exchange, streamOpener } from './control/exchange.js'
 import { controlAnswer, type DiLoCoAnswer } from './control/server.js'
-import { ArtifactUnavailableError, MessageTooLargeError, type P2pError } from './errors.js'
+import { MessageTooLargeError, type P2pError } from './errors.js'
 import { Gossip, type ExperimentScope } from './gossip.js'
 import { CHUNK_REQUESTS_PER_PEER, SNAPSHOT_INTERVAL_MS } from './limits.js'
 import { controlProtocol } from './names.js'
 import { installWithResolvers } from './packages.js'
-import { ProvidedArtifacts } from './provided.js'
 import { Redialer } from './redial.js'
-import { Announcements } from './state/announcements.js'
-import { StateFile } from './state/state-file.js'
+import { StateFile } from './state-file.js'
 
 /** What the service uses of its node. `pubsub` is gossipsub, configured by `gossipOptions()`. */
 export interface TrainingComponents {
@@ -76,14 +70,9 @@ export interface TrainingOptions {
 }
 
 /** A peer that this one is connected with. */
-export interface ConnectedPeer {
-  readonly peerId: string
-  /** When the connection was made, in milliseconds since 1970. */
-  readonly since: number
+export interface ConnectedPeer extends SwarmPeer {
   /** How the peer's program calls itself. */
   readonly agent: string
-  /** Milliseconds that its last answer to a snapshot took; undefined before the first. */
-  readonly answeredInMs: number | undefined
 }
 
 /** The service `training` for `createLibp2p`. */
@@ -107,7 +96,7 @@ interface Connected {
  * The service `training` of a node: what this peer announces, what it knows of others, and its artifacts. libp2p starts
  * and stops it.
  */
-export class TrainingService implements Startable {
+export class TrainingService implements Startable, Swarm {
   readonly announcements = new Announcements()
   readonly control: ControlClient
   readonly #components: TrainingComponents
@@ -155,8 +144,11 @@ export class TrainingService implements Startable {
 
   /** The peers that are connected and speak the protocol of this network. */
   get peers(): ConnectedPeer[] {
+    const directory = this.announcements.of('PeerDirectory')
+    const roles = new Map(directory.map((of) => [of.peer_id, of.advertised_roles?.roles]))
     return [...this.#peers].map(([peerId, { since, agent, answeredInMs }]) => ({
       ...{ peerId, since, agent, answeredInMs },
+      roles: roles.get(peerId),
     }))
   }
 
@@ -205,6 +197,7 @@ export class TrainingService implements Startable {
     events.removeEventListener('self:peer:update', this.#announceSelf)
     events.removeEventListener('transport:listening', this.#announceSelf)
     this.#peers.clear()
+    this.announcements.end()
     await this.#stopAnswering?.()
     await this.#file.save()
   }
@@ -240,43 +233,17 @@ export class TrainingService implements Startable {
     from: readonly string[],
     options: FetchOptions = {},
   ): Promise<FetchReport> {
-    const descriptor = await this.#descriptor(artifactId, from, options)
-    const sources = from
+    const providers = from
       .filter((peerId) => peerId !== this.peerId)
-      .map((peerId) => this.#chunkSource(peerId))
-    return fetchArtifact(this.store, descriptor, sources, options)
+      .map((peerId) => this.#provider(peerId))
+    return fetchFrom(this.store, artifactId, providers, options)
   }
 
-  /** Of the store when a fetch was interrupted, else of the first peer that has it. */
-  async #descriptor(
-    artifactId: string,
-    from: readonly string[],
-    { signal }: OperationOptions,
-  ): Promise<ArtifactDescriptor> {
-    try {
-      return await this.store.loadManifest(artifactId)
-    } catch (error) {
-      if (!(error instanceof UnknownArtifactError)) throw error
-    }
-    const reasons: string[] = []
-    for (const peerId of from) {
-      if (peerId === this.peerId) continue
-      try {
-        const descriptor = await this.control.manifest(peerId, artifactId, { signal })
-        if (descriptor !== null) return descriptor
-        reasons.push(`${peerId} does not offer it`)
-      } catch (error) {
-        signal?.throwIfAborted()
-        reasons.push(error instanceof Error ? error.message : String(error))
-      }
-    }
-    throw new ArtifactUnavailableError(artifactId, reasons)
-  }
-
-  #chunkSource(peerId: string): ChunkSource {
+  #provider(peerId: string): Provider {
     return {
       name: peerId,
       concurrency: CHUNK_REQUESTS_PER_PEER,
+      manifest: (artifactId, signal) => this.control.manifest(peerId, artifactId, { signal }),
       fetchChunk: (artifact, chunk, signal) =>
         this.control.chunk(peerId, artifact, chunk, { signal }),
     }

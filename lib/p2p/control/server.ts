@@ -10,8 +10,8 @@ import {
 } from '../../schema/records/network/index.js'
 import { PeerProtocolError } from '../errors.js'
 import { MAX_REQUEST_BYTES } from '../limits.js'
-import type { ProvidedArtifacts } from '../provided.js'
-import type { Announcements } from '../state/announcements.js'
+import type { ProvidedArtifacts } from '../../swarm/provided.js'
+import type { Announcements } from '../../swarm/announcements.js'
 import type { Answer } from './exchange.js'
 
 /** Answers questions of DiLoCo rounds. */

@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto'
 
-import { compareTimestamps, compareUtf8, type Timestamp } from '../../schema/index.js'
+import { compareTimestamps, compareUtf8, type Timestamp } from '../schema/index.js'
 import {
   comparePeerRoles,
   type ControlPlaneSnapshot,
@@ -15,8 +15,8 @@ import {
   type PeerDirectoryAnnouncement,
   type PubsubKind,
   type UpdateEnvelopeAnnouncement,
-} from '../../schema/records/network/index.js'
-import { MAX_ADDRESSES_PER_PEER } from '../limits.js'
+} from '../schema/records/network/index.js'
+import { MAX_ADDRESSES_PER_PEER } from './limits.js'
 
 /** The record of a kind of announcement. */
 export type AnnouncementOf<K extends PubsubKind> =

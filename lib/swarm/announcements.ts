@@ -6,15 +6,17 @@
  * same buffer until the next one.
  */
 
-import { compareTimestamps } from '../../schema/index.js'
+import { abortError, throwIfAborted, type OperationOptions } from '../core/abort.js'
+import { compareTimestamps } from '../schema/index.js'
 import {
   PubsubPayload,
   type ControlPlaneSnapshot,
   type HeadAnnouncement,
   type PubsubKind,
-} from '../../schema/records/network/index.js'
-import { encodeWireCbor } from '../../schema/wire-cbor.js'
-import { MAX_KEPT_WINDOWS } from '../limits.js'
+} from '../schema/records/network/index.js'
+import { encodeWireCbor } from '../schema/wire-cbor.js'
+import type { KnownAnnouncements } from './swarm.js'
+import { MAX_KEPT_WINDOWS } from './limits.js'
 import { KINDS, KINDS_IN_ORDER, type AnnouncementOf, type KindRules } from './kinds.js'
 
 /** A record that is known. */
@@ -28,11 +30,12 @@ interface Known {
 export type AnnouncementListener = (payload: PubsubPayload) => void
 
 /** All that a peer knows of its network. Ordered as heard; nothing here asks or tells others. */
-export class Announcements {
+export class Announcements implements KnownAnnouncements {
   readonly #lists = new Map<PubsubKind, Map<string, Known>>(
     KINDS_IN_ORDER.map((kind) => [kind, new Map()]),
   )
   readonly #listeners = new Set<AnnouncementListener>()
+  readonly #ends = new Set<() => void>()
   #version = 0
   #snapshot: Uint8Array | undefined
 
@@ -57,6 +60,56 @@ export class Announcements {
   /** The records of a kind, in the order in which they came or changed. */
   of<K extends PubsubKind>(kind: K): AnnouncementOf<K>[] {
     return [...this.#list(kind).values()].map(({ record }) => record as AnnouncementOf<K>)
+  }
+
+  async *follow<K extends PubsubKind>(
+    kind: K,
+    { signal }: OperationOptions = {},
+  ): AsyncGenerator<AnnouncementOf<K>, void> {
+    const rules = KINDS[kind] as unknown as KindRules<AnnouncementOf<K>>
+    const waiting = new Map(this.of(kind).map((record) => [rules.key(record), record]))
+    const state: { ended: boolean; wake?: () => void } = { ended: false }
+    const stopListening = this.listen((payload) => {
+      if (!(kind in payload)) return
+      const record = (payload as unknown as Record<K, AnnouncementOf<K>>)[kind]
+      const key = rules.key(record)
+      waiting.delete(key)
+      waiting.set(key, record)
+      if (waiting.size > rules.cap) waiting.delete(waiting.keys().next().value ?? '')
+      state.wake?.()
+    })
+    const end = () => {
+      state.ended = true
+      state.wake?.()
+    }
+    const onAbort = () => state.wake?.()
+    this.#ends.add(end)
+    signal?.addEventListener('abort', onAbort)
+    try {
+      throwIfAborted(signal, 'follow announcements')
+      for (;;) {
+        for (const [key, record] of waiting) {
+          waiting.delete(key)
+          yield record
+          throwIfAborted(signal, 'follow announcements')
+        }
+        if (state.ended) return
+        await new Promise<void>((resolve) => {
+          state.wake = resolve
+          if (waiting.size > 0 || state.ended || signal?.aborted === true) resolve()
+        })
+        if (signal?.aborted === true) throw abortError(signal, 'follow announcements')
+      }
+    } finally {
+      stopListening()
+      this.#ends.delete(end)
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Ends all that {@link follow}s, once it has what is known. */
+  end(): void {
+    for (const end of this.#ends) end()
   }
 
   /**

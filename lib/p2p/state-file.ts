@@ -2,10 +2,10 @@
 
 import { readFile, rename } from 'node:fs/promises'
 
-import { TorchbedError } from '../../errors.js'
-import { writeFileAtomic } from '../../files/atomic-write.js'
-import { ControlPlaneSnapshot } from '../../schema/records/network/index.js'
-import type { Announcements } from './announcements.js'
+import { TorchbedError } from '../errors.js'
+import { writeFileAtomic } from '../files/atomic-write.js'
+import { ControlPlaneSnapshot } from '../schema/records/network/index.js'
+import type { Announcements } from '../swarm/announcements.js'
 
 export class StateFile {
   readonly #path: string
