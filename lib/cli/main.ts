@@ -8,6 +8,7 @@ import { ExitCode } from './exit-code.js'
 import { addDoctorCommand } from './doctor/command.js'
 import { addInitCommand } from './init/command.js'
 import { addInspectCommand } from './inspect/command.js'
+import { printError } from './report-error.js'
 import { styleOf } from './text/terminal.js'
 import { addTrainCommand } from './train/command.js'
 
@@ -15,11 +16,18 @@ const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'),
   version: string
 }
 
-/** The reader of our output closed it, as `head` does: not an error; exits with the status that a shell expects. */
+/**
+ * A reader that closed our output, as `head` does, is no error; the status is the one that a shell expects. Other
+ * failures, such as a full disk, are told in one line.
+ */
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(ExitCode.brokenPipe)
+    if (error.code === 'EPIPE') process.exit(ExitCode.brokenPipe)
+    if (stream === process.stdout) {
+      const { code = 'ERR_UNKNOWN', message } = error
+      printError({ code, message: `Cannot write to standard output: ${message}` })
+    }
+    process.exit(ExitCode.failure)
   })
 }
 

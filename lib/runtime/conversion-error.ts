@@ -27,7 +27,18 @@ export function isPlain(value: object): boolean {
 
 export function className(value: object): string {
   const { constructor } = value as { constructor?: unknown }
-  return typeof constructor === 'function' ? constructor.name : 'an unnamed class'
+  const name = typeof constructor === 'function' ? constructor.name : ''
+  return name === '' ? 'an unnamed class' : name
+}
+
+/** What refuses an object of a class. `kinds` completes "pass a plain object, …". */
+export function refusedObject(value: object, kinds: string): RefusedValue {
+  if (value === process.env) {
+    return new RefusedValue('process.env cannot be passed to Python; pass { ...process.env }')
+  }
+  return new RefusedValue(
+    `an instance of ${className(value)} cannot be passed to Python; pass a plain object, ${kinds} instead`,
+  )
 }
 
 /** The text of the formats (spec formats#json): no fraction when it is zero, else three digits. */

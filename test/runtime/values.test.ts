@@ -141,6 +141,13 @@ describe('JavaScript to Python', () => {
       /instance of URL/,
       'value.batches[1].payload.x',
     ],
+    ['process.env', { config: process.env }, /pass \{ \.\.\.process\.env \}/, 'value.config'],
+    [
+      'an unnamed class',
+      new (class extends URL {})('http://a'),
+      /instance of an unnamed class/,
+      'value',
+    ],
     ['a Set', new Set([1]), /instance of Set/, 'value'],
     ['a Promise', { 'odd key': Promise.resolve() }, /instance of Promise/, 'value["odd key"]'],
     ['an Error', new Error('x'), /instance of Error/, 'value'],

@@ -3,7 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
+/** The file that Node runs as `torchbed`. */
+export const mainProgram = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
 /** How a command ended. */
 export interface CommandEnd {
@@ -25,7 +26,7 @@ export interface CommandOptions {
 
 /** Runs `torchbed` with arguments; killed after a minute. */
 export async function torchbed(args: string[], options: CommandOptions = {}): Promise<CommandEnd> {
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [mainProgram, ...args], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -6,7 +6,7 @@
 
 import { isAnyArrayBuffer, isDate, isExternal, isMap } from 'node:util/types'
 import { LentBuffer } from '../lent-buffer.js'
-import { className, isPlain, RefusedValue, timestampText, type Step } from '../conversion-error.js'
+import { refusedObject, isPlain, RefusedValue, timestampText, type Step } from '../conversion-error.js'
 import { MAX_VALUE_DEPTH, PyFloat, type PyInput } from '../values.js'
 
 /** From this depth on, in levels, every object is compared with those around it. */
@@ -200,10 +200,7 @@ class Encoder {
     if (value instanceof LentBuffer) return this.#lent(value)
     if (isDate(value)) return this.#text(timestampText(value))
     if (isExternal(value)) throw new RefusedValue('a native object cannot be passed to Python')
-    throw new RefusedValue(
-      `an instance of ${className(value)} cannot be passed to Python; pass a plain object, an ` +
-        'array, a Map or a Uint8Array instead',
-    )
+    throw refusedObject(value, 'an array, a Map or a Uint8Array')
   }
 
   #list(items: readonly unknown[]): void {

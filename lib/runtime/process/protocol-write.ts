@@ -3,7 +3,7 @@
  * cannot carry. NaN and infinities are written as the tokens that Python's reader knows.
  */
 import { isAnyArrayBuffer, isDate } from 'node:util/types'
-import { className, isPlain, RefusedValue, timestampText } from '../conversion-error.js'
+import { refusedObject, isPlain, RefusedValue, timestampText } from '../conversion-error.js'
 import { MAX_INTEGER_DIGITS } from './constants.js'
 import { MAX_VALUE_DEPTH, PyFloat, type PyInput } from '../values.js'
 
@@ -71,10 +71,7 @@ class Writer {
           'pass its path, or run the workload in this process',
       )
     }
-    throw new RefusedValue(
-      `an instance of ${className(value)} cannot be passed to Python; pass a plain object, an ` +
-        'array or a Map instead',
-    )
+    throw refusedObject(value, 'an array or a Map')
   }
 
   #list(items: readonly unknown[]): string {

@@ -1,6 +1,6 @@
 /** `torchbed inspect` as a user runs it, over real stores and files that were damaged. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,7 @@ import { inspectStore } from '../../../lib/cli/inspect/store.js'
 import type { ArtifactDescriptor, HeadDescriptor } from '../../../lib/schema/index.js'
 import { forged } from '../../store/support.js'
 import { safetensorsFile, tensor } from '../../safetensors/support.js'
-import { torchbed } from '../../support/cli.js'
+import { mainProgram, torchbed } from '../../support/cli.js'
 
 /** Two tensors, with a header that fills more than one chunk of 64 bytes. */
 const MODEL = safetensorsFile(
@@ -551,5 +551,16 @@ describe('torchbed inspect', () => {
       execFileSync('mkfifo', [pipe])
       await refused(pipe, /neither a folder nor a regular file/)
     })
+  })
+
+  const onLinux = process.platform === 'linux' ? it : it.skip
+  onLinux('says in one line that its output has no room', () => {
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', '"$0" "$1" inspect --help > /dev/full', process.execPath, mainProgram],
+      { encoding: 'utf8' },
+    )
+    assert.equal(status, 1)
+    assert.match(stderr, /^ENOSPC: Cannot write to standard output: .*no space left.*\n$/)
   })
 })
