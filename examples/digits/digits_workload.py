@@ -246,6 +246,24 @@ class DigitsWorkload:
         canonical["optimizer"].load_state_dict(local["optimizer"].state_dict())
         canonical["order"].set_state(local["order"].get_state())
 
+    # --- what a peer keeps for itself, so that a kill costs it nothing ---
+
+    def save_training_state(self, state: State, path: str) -> None:
+        """Write the weights, the optimizer's moments and the place in the order of examples."""
+        kept = {
+            "model": state["model"].state_dict(),
+            "optimizer": state["optimizer"].state_dict(),
+            "order": state["order"].get_state(),
+        }
+        torch.save(kept, path)
+
+    def load_training_state(self, state: State, path: str) -> None:
+        """Take over all that save_training_state wrote."""
+        kept = torch.load(path, weights_only=True)
+        state["model"].load_state_dict(kept["model"])
+        state["optimizer"].load_state_dict(kept["optimizer"])
+        state["order"].set_state(kept["order"])
+
     # --- settings that change on the way ---
 
     def apply_patch(self, patch: Mapping[str, Any]) -> Literal["Applied"] | Rejected:

@@ -4,6 +4,8 @@ export const ExitCode = {
   failure: 1,
   /** The command line or a configuration is wrong; nothing was begun. */
   badUsage: 2,
+  /** 128 + SIGHUP: the terminal was closed. */
+  hungUp: 129,
   /** Ctrl-C, as shells write it: 128 + SIGINT. */
   interrupted: 130,
   /** 128 + SIGPIPE. */

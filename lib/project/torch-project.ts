@@ -470,6 +470,31 @@ export class TorchProject implements AsyncDisposable {
     return canonical
   }
 
+  /**
+   * Lets the workload write all that training depends on to a file: the weights, the optimizer, the sampler. For the
+   * machine's own use; peers exchange artifacts. Needs the hook `save_training_state`.
+   *
+   * @param path absolute; of a file that is not there yet, in a folder that is
+   * @throws HookMissingError
+   */
+  async saveTrainingState(model: ModelHandle, path: string, options?: CallOptions): Promise<void> {
+    await this.#calls.saveTrainingState(model, path, options)
+  }
+
+  /**
+   * Loads such a file into a new model. Needs the hook `load_training_state`.
+   *
+   * @throws HookMissingError
+   */
+  async loadTrainingState(
+    model: ModelHandle,
+    path: string,
+    options?: CallOptions,
+  ): Promise<ModelHandle> {
+    await this.#calls.loadTrainingState(model, path, options)
+    return model
+  }
+
   // --- artifacts -------------------------------------------------------------------------------
 
   /**

@@ -157,6 +157,17 @@ export class WorkloadCalls {
     await this.#learnSizeOfFile(model, path)
   }
 
+  /** Lets the workload write what a peer keeps for itself to a file that is not there yet. */
+  async saveTrainingState(model: ModelHandle, path: string, options?: CallOptions): Promise<void> {
+    const params = { ...this.#model(model, 'save_training_state'), path }
+    await this.session.call('save_training_state', params, options)
+  }
+
+  async loadTrainingState(model: ModelHandle, path: string, options?: CallOptions): Promise<void> {
+    const params = { ...this.#model(model, 'load_training_state'), path }
+    await this.session.call('load_training_state', params, options)
+  }
+
   /** How the workload loads and gives artifacts; asked once, for sessions that lend memory. */
   async artifactWays(): Promise<ArtifactWays> {
     return (this.#ways ??= this.#ask(ArtifactWays, 'artifact_ways', null))

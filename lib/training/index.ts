@@ -6,11 +6,9 @@ export {
   type LocalDatasetOptions,
 } from '../data/local-dataset.js'
 export { qualityWeight, standardContributionWeight } from '../project/contribution.js'
+export type { TrainingEvent } from './events.js'
 export type { Experiment } from './experiment.js'
-export {
-  localTraining,
-  type LocalTrainingEvent,
-  type LocalTrainingParts,
-} from './local-training.js'
+export { LocalState, type LocalStateCost, type LocalStateMissing } from './local-state.js'
+export { localTraining, type LocalTrainingParts } from './local-training.js'
 export { Trainer, type Contribution, type TrainerParts } from './trainer.js'
 export { Validator, type Promotion } from './validator.js'

@@ -10,8 +10,10 @@ import type { CallOptions } from '../runtime/python-runtime.js'
 import { pathComponent, type HeadDescriptor, type PeerId } from '../schema/index.js'
 import { canonicalLineage, readCanonicalHead } from '../store/canonical-head.js'
 import type { Experiment } from './experiment.js'
+import type { TrainingEvent } from './events.js'
+import { LocalState } from './local-state.js'
 import { Trainer, type Contribution } from './trainer.js'
-import { Validator, type Promotion } from './validator.js'
+import { Validator } from './validator.js'
 
 /** What a run works with. */
 export interface LocalTrainingParts {
@@ -20,21 +22,23 @@ export interface LocalTrainingParts {
   readonly store: FsArtifactStore
   /** At least one, each once. */
   readonly peers: readonly PeerId[]
-  /** Folder of the peers' shard caches, one each, named by {@link pathComponent} of its peer. */
+  /** Folder of the peers' shard caches and training states, a folder each, named by {@link pathComponent} of its peer. */
   readonly peersFolder: string
+  /**
+   * Whether peers keep their own training state beside their caches, where `canonical_reconcile` is not `Replace` and
+   * the workload has `save_training_state`: then a run that is killed and resumed gives the same bits as one that is
+   * not. It costs the writing of a state per peer and window ({@link Contribution.local_state}), and the disk space of
+   * two. Default true.
+   */
+  readonly keepLocalState?: boolean
 }
-
-/** What happens in a run, in order. */
-export type LocalTrainingEvent =
-  | { readonly kind: 'resumed'; readonly head: HeadDescriptor; readonly lineage: HeadDescriptor[] }
-  | { readonly kind: 'contribution'; readonly window: number; readonly contribution: Contribution }
-  | { readonly kind: 'promotion'; readonly window: number; readonly promotion: Promotion }
 
 /**
  * Trains up to `windows` windows: in each, every peer follows the canonical head, leases, fetches, trains
  * and publishes, then the validator merges, evaluates and promotes. A store that has a canonical head of
  * this experiment is resumed: the next window is the one after its step, and a window that was cut
- * off is done again.
+ * off is done again. Peers whose `canonical_reconcile` carries their own model on resume from their kept state; the
+ * event `local_state_missing` names each that cannot.
  *
  * Throws what a peer or the validator throws, once all peers have ended their window; the store then holds
  * the last promoted head. Throws {@link ConfigError} when the store belongs to another experiment or
@@ -44,7 +48,7 @@ export async function* localTraining(
   parts: LocalTrainingParts,
   windows: number,
   options: CallOptions = {},
-): AsyncGenerator<LocalTrainingEvent> {
+): AsyncGenerator<TrainingEvent> {
   refuseBadPeers(parts.peers)
   const { project, experiment, store } = parts
   const validator = new Validator(parts)
@@ -54,13 +58,21 @@ export async function* localTraining(
     if (canonical === null) {
       const promotion = await validator.genesis(trainers[0]?.peerId ?? 'peer', options)
       canonical = promotion.head
-      yield { kind: 'promotion', window: 0, promotion }
+      yield { event: 'promoted', window: 0, promotion }
     } else {
       refuseOtherExperiment(experiment, canonical)
       const lineage = await canonicalLineage(store, canonical)
       // A cut between promoting a head and unpinning its base would keep the base's artifact indefinitely.
       if (canonical.parent_head_id !== null) await store.unpinHead(canonical.parent_head_id)
-      yield { kind: 'resumed', head: canonical, lineage }
+      yield { event: 'resumed', head: canonical, lineage }
+      if (canonical.global_step < windows) {
+        for (const trainer of trainers) {
+          const missing = await trainer.restore(canonical, options)
+          const window = canonical.global_step
+          const peer = trainer.peerId
+          if (missing !== null) yield { event: 'local_state_missing', window, peer, ...missing }
+        }
+      }
     }
     for (let window = canonical.global_step + 1; window <= windows; window++) {
       const base: HeadDescriptor = canonical
@@ -70,14 +82,14 @@ export async function* localTraining(
       const contributions: Contribution[] = []
       for await (const contribution of asTheyCome(work, left)) {
         contributions.push(contribution)
-        yield { kind: 'contribution', window, contribution }
+        yield { event: 'window', window, contribution }
       }
       const promotion = await validator.promote(window, base, contributions, options)
       canonical = promotion.head
       // What led to the new head is history: its head and receipts stay, its artifacts may go.
       await store.unpinHead(base.head_id)
       await store.garbageCollect(options)
-      yield { kind: 'promotion', window, promotion }
+      yield { event: 'promoted', window, promotion }
     }
   } finally {
     if (!project.closed) for (const trainer of trainers) await trainer.close()
@@ -88,9 +100,12 @@ async function makeTrainers(parts: LocalTrainingParts, options: CallOptions): Pr
   const registration = await parts.project.datasetRegistration(options)
   const plan = await parts.project.microshardPlan(registration, options)
   const planner = new LeasePlanner()
+  const { project, keepLocalState = true } = parts
+  const keeps = keepLocalState && parts.experiment.canonical_reconcile !== 'Replace'
   return Promise.all(
     parts.peers.map(async (peer) => {
-      const root = join(parts.peersFolder, pathComponent(peer), 'datasets')
+      const own = join(parts.peersFolder, pathComponent(peer))
+      const root = join(own, 'datasets')
       await mkdir(root, { recursive: true })
       return new Trainer(peer, {
         ...parts,
@@ -98,6 +113,7 @@ async function makeTrainers(parts: LocalTrainingParts, options: CallOptions): Pr
         registration,
         plan,
         cache: new ShardCache(root),
+        localState: keeps ? new LocalState(join(own, 'state'), project, peer) : null,
       })
     }),
   )

@@ -9,7 +9,7 @@ import {
 } from '../data/index.js'
 import { HookMissingError } from '../errors.js'
 import { qualityWeight } from '../project/contribution.js'
-import type { ModelHandle } from '../project/model-handle.js'
+import { ModelHandle } from '../project/model-handle.js'
 import type { TorchProject } from '../project/torch-project.js'
 import type { CallOptions } from '../runtime/python-runtime.js'
 import {
@@ -25,6 +25,7 @@ import {
   type PeerId,
 } from '../schema/index.js'
 import { receiptId, windowHeadId, type Experiment } from './experiment.js'
+import type { LocalState, LocalStateCost, LocalStateMissing } from './local-state.js'
 
 /** What a trainer works with. */
 export interface TrainerParts {
@@ -35,6 +36,8 @@ export interface TrainerParts {
   readonly planner: LeasePlanner
   readonly registration: DatasetRegistration
   readonly plan: MicroShardPlan
+  /** Keeps the peer's own training state; null when it shall not, or need not. */
+  readonly localState: LocalState | null
 }
 
 /** What a trainer publishes after a window. */
@@ -50,6 +53,8 @@ export interface Contribution {
   readonly metrics: Metrics
   /** How long the call into Python took, waiting for other peers' calls included, in seconds. */
   readonly seconds: number
+  /** What keeping the peer's own training state cost; null when none was kept. */
+  readonly local_state: LocalStateCost | null
 }
 
 /** One peer of an experiment: follows the canonical head, leases, fetches, trains and publishes. */
@@ -66,6 +71,26 @@ export class Trainer {
   }
 
   /**
+   * Takes up the training state that the peer kept when it contributed to a canonical head, before the first window
+   * of a resumed run. Nothing is to be taken up of a genesis, nor where no state is to be kept.
+   *
+   * @returns why the peer goes on from the canonical model alone; null when it does not
+   */
+  async restore(
+    canonical: HeadDescriptor,
+    options: CallOptions = {},
+  ): Promise<LocalStateMissing | null> {
+    const { localState } = this.#parts
+    if (localState === null || canonical.parent_head_id === null) return null
+    const restored = await localState.restore(canonical, options)
+    if (!(restored instanceof ModelHandle)) return restored
+    await this.#model?.release()
+    this.#model = restored
+    this.#base = null
+    return null
+  }
+
+  /**
    * Follows the canonical head, leases, fetches, trains and publishes. What was published under the
    * same names before is replaced, so that a window that was cut off can be done again.
    */
@@ -74,7 +99,7 @@ export class Trainer {
     canonical: HeadDescriptor,
     options: CallOptions = {},
   ): Promise<Contribution> {
-    const { project, experiment, store, cache, registration, plan } = this.#parts
+    const { project, experiment, store, cache, registration, plan, localState } = this.#parts
     const model = await this.#follow(canonical, options)
     const lease = await this.#lease(window, options)
     const cached = await cache.fetchLeaseMicroshards(registration, plan, lease, options)
@@ -122,6 +147,8 @@ export class Trainer {
       counts.examples_processed,
       counts.tokens_processed,
     ).build(lease, report.completed_at)
+    // Before the head is published: of what is merged, each peer has the state.
+    const local_state = (await localState?.save(model, head, options)) ?? null
     // A window that was cut short is done again, at other times.
     await store.storeHead(head, { ...options, replace: true })
     await store.storeReceipt(receipt, { ...options, replace: true })
@@ -135,6 +162,7 @@ export class Trainer {
       quality_weight: qualityWeight(metrics),
       metrics,
       seconds,
+      local_state,
     }
   }
 

@@ -307,6 +307,29 @@ class ReconcilesModels(Protocol[State]):
         ...
 
 
+class KeepsTrainingState(Protocol[State]):
+    """Optional; lets a peer that was killed go on as if it had not been.
+
+    Artifacts carry what peers exchange. What a peer has for itself beside them (an optimizer's
+    moments, the position of a sampler, generators of random numbers) survives under `RootEma`
+    only in these files, which stay on the peer's own disk.
+    """
+
+    def save_training_state(self, state: State, path: str) -> object:
+        """Write all of the state that training depends on to the file. The result is ignored.
+
+        path: absolute, and not there yet; its folder exists. Called after every window.
+        """
+        ...
+
+    def load_training_state(self, state: State, path: str) -> MaybeAwaitable[State | None]:
+        """Load such a file into a new state and return None, or return a state to use instead.
+
+        Training must then continue with the same bits. path: keep no memory map of it.
+        """
+        ...
+
+
 class AcceptsPatches(Protocol):
     """Optional; without it every patch is rejected."""
 

@@ -14,11 +14,30 @@ import {
 } from '../../lib/index.js'
 import { MetricValueError } from '../../lib/errors.js'
 import type { PythonBatchRef } from '../../lib/schema/index.js'
+import { FsArtifactStore } from '../../lib/store/index.js'
+import { canonicalLineage, readCanonicalHead } from '../../lib/store/canonical-head.js'
 import { example, jsonEvents, torchbed } from '../support/cli.js'
 import { withTorch, workloadRoot } from '../support/workloads.js'
 
 /** Each imports torch anew; TORCHBED_FULL=1 repeats them often enough to meet rare races. */
 const EXITS = process.env.TORCHBED_FULL === '1' ? 20 : 4
+
+/** The artifact ids that the digits example promoted when they were recorded, the genesis first. */
+const digitsIds = {
+  recordedWith: 'x86_64 2.13.0 AVX2',
+  Replace: [
+    '122027efa772ce2c445aaffa06344dbb1aea7aa1f67708da156b0e4d1a54d698cacf',
+    '122086c070360c40d0bb124044b69f2e7da1a7b172d6dd680a6ba9b24042d193d5da',
+    '12202a9bfba4131fe18c437a7189ae8476fbaad7bea63a77a4b7119bd88fc612309a',
+    '1220cafd8ec873c9a461df65ced263b865deaefaf2e6a98ed3f24b69a1ee9e260646',
+  ],
+  RootEma: [
+    '122027efa772ce2c445aaffa06344dbb1aea7aa1f67708da156b0e4d1a54d698cacf',
+    '122086c070360c40d0bb124044b69f2e7da1a7b172d6dd680a6ba9b24042d193d5da',
+    '1220d15b236c991d6837dea32a37f4fcbf0c5d98e41d7de64965b9b429441dfa45a7',
+    '1220ee85a9b02b62096ef8e1e56dd3f474d7588294e48077259d9e669950d15ee4e2',
+  ],
+}
 
 const library = import.meta.resolve('../../lib/index.js')
 
@@ -165,6 +184,56 @@ const library = import.meta.resolve('../../lib/index.js')
     await using one = await TorchProject.open(digits(), { runtime })
     await using two = await TorchProject.open(loading, { runtime })
     assert.deepEqual([one.workloadName, two.workloadName], ['digits-mlp', 'Loading'])
+  })
+
+  /** Every head that a run of the digits example promoted, by the artifact it names. */
+  async function promotedBy(name: string, training: Record<string, unknown>): Promise<string[]> {
+    const path = join(folder, `${name}.json`)
+    const { runtime } = digits()
+    const workload_config = { ...runtime.workload_config, seed: 7, epochs_per_window: 1 }
+    const dataset = { root: join(data, 'train'), microshards_per_batch: 4, dataset_id: 'digits' }
+    const common = { peers: 3, windows: 3, evaluation_split: 'Test', experiment_id: 'digits' }
+    const content = {
+      runtime: { ...runtime, workload_config: { ...workload_config, threads: 1 } },
+      dataset,
+      training: { ...common, ...training },
+    }
+    await writeFile(path, JSON.stringify(content))
+    const out = join(folder, name)
+    const end = await torchbed(['train', path, '--out', out, '--json'])
+    assert.equal(end.code, 0, end.stderr + end.stdout)
+    const store = new FsArtifactStore(join(out, 'store'))
+    const canonical = await readCanonicalHead(store)
+    assert.ok(canonical)
+    return (await canonicalLineage(store, canonical)).map(({ artifact_id }) => artifact_id)
+  }
+
+  const rootEma = { canonical_reconcile: { RootEma: { canonical_weight: 0.5 } } }
+
+  it('promotes the same artifacts in every run of a seed, those that it has always promoted', async function () {
+    this.timeout(120_000)
+    const replace = await promotedBy('replace', {})
+    assert.deepEqual(await promotedBy('replace-again', {}), replace)
+    const ema = await promotedBy('ema', rootEma)
+    // The bits of a sum depend on torch's kernels: the recorded ids hold for the ones they were recorded with.
+    const { stdout } = await promisify(execFile)((await findPython()).executable, [
+      '-c',
+      'import platform, torch; print(platform.machine(), torch.__version__.split("+")[0], ' +
+        'torch.backends.cpu.get_cpu_capability())',
+    ])
+    if (stdout.trim() !== digitsIds.recordedWith) this.skip()
+    assert.deepEqual({ replace, ema }, { replace: digitsIds.Replace, ema: digitsIds.RootEma })
+  })
+
+  it('keeps the state of optimizer and sampler, so that a resumed run has the same bits', async function () {
+    this.timeout(120_000)
+    const whole = await promotedBy('whole', { ...rootEma, windows: 4 })
+    await promotedBy('parts', { ...rootEma, windows: 2 })
+    assert.deepEqual(await promotedBy('parts', { ...rootEma, windows: 4 }), whole)
+    await promotedBy('lost', { ...rootEma, windows: 2 })
+    await rm(join(folder, 'lost', 'peers'), { recursive: true })
+    const lost = await promotedBy('lost', { ...rootEma, windows: 4 })
+    assert.notEqual(lost.at(-1), whole.at(-1))
   })
 
   it('stays within 5 ms of the idle event-loop delay, and learns, from the command line', async () => {

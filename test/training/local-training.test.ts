@@ -19,11 +19,8 @@ describe('a local run', () => {
     await using run = await Run.make()
     const log = await run.train(2)
     assert.deepEqual(
-      log.events.map(({ kind }) => kind),
-      [
-        'promotion',
-        ...Array.from({ length: 2 }, () => ['contribution', 'contribution', 'promotion']).flat(),
-      ],
+      log.events.map(({ event }) => event),
+      ['promoted', ...Array.from({ length: 2 }, () => ['window', 'window', 'promoted']).flat()],
     )
     assert.deepEqual(
       log.promotions().map(({ head, from }) => [head.head_id, from]),
@@ -373,14 +370,14 @@ describe('a local run that is stopped', () => {
     const stop = new AbortController()
     await assert.rejects(async () => {
       for await (const event of run.begin(3, { signal: stop.signal })) {
-        if (event.kind === 'promotion' && event.window === 1) setTimeout(() => stop.abort(), 200)
+        if (event.event === 'promoted' && event.window === 1) setTimeout(() => stop.abort(), 200)
       }
     }, AbortError)
     assert.equal((await run.canonical()).head_id, 'exp-merged-window-1')
     assert.equal(await run.models(), 0n)
 
     const log = await run.train(3)
-    assert.equal(log.events[0]?.kind, 'resumed')
+    assert.equal(log.events[0]?.event, 'resumed')
     assert.equal((await run.canonical()).head_id, 'exp-merged-window-3')
     assert.equal(await run.models(), 0n)
   })
@@ -402,7 +399,7 @@ describe('a local run that is stopped', () => {
       },
     })
     const began = performance.now()
-    for await (const { kind } of run.begin(1)) if (kind === 'contribution') break
+    for await (const { event } of run.begin(1)) if (event === 'window') break
     assert.ok(performance.now() - began < 4000)
     assert.equal(await run.models(), 0n)
     assert.equal((await receipts(run)).length, 1)

@@ -34,6 +34,7 @@ async function peersOf(options: RunOptions = {}) {
       planner: new LeasePlanner(),
       registration,
       plan,
+      localState: null,
     })
   const validator = new Validator(run)
   const genesis = (await validator.genesis('peer-1')).head

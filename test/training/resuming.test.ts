@@ -29,9 +29,9 @@ describe('a run that was cut off', () => {
     let contributions = 0
     for await (const event of run.begin(WINDOWS)) {
       // While the event is looked at, nothing goes on.
-      if (event.kind === 'contribution') {
+      if (event.event === 'window') {
         if (++contributions === 2 * PEERS.length) await copy(run.folder, cutOff)
-      } else if (event.kind === 'promotion' && event.window === 2) await copy(run.folder, promoted)
+      } else if (event.event === 'promoted' && event.window === 2) await copy(run.folder, promoted)
     }
     end = await run.canonical()
   })
@@ -51,8 +51,8 @@ describe('a run that was cut off', () => {
     let first: string | null | undefined
     let last: HeadDescriptor | undefined
     for await (const event of localTraining(parts, WINDOWS)) {
-      if (first === undefined) first = event.kind === 'resumed' ? event.head.head_id : null
-      if (event.kind === 'promotion') last = event.promotion.head
+      if (first === undefined) first = event.event === 'resumed' ? event.head.head_id : null
+      if (event.event === 'promoted') last = event.promotion.head
     }
     assert.equal(first, resumesFrom)
     assert.ok(last)
@@ -196,8 +196,8 @@ describe('a run that was cut off', () => {
     const parts = { project, experiment, store, peers: PEERS, peersFolder: join(folder, 'peers') }
     const kinds: string[] = []
     for await (const event of localTraining(parts, WINDOWS)) {
-      kinds.push(event.kind)
-      if (event.kind === 'resumed') {
+      kinds.push(event.event)
+      if (event.event === 'resumed') {
         assert.deepEqual(event.head, end)
         assert.deepEqual(
           event.lineage.map(({ global_step }) => global_step),

@@ -9,7 +9,8 @@ import type { HeadDescriptor, PeerId } from '../../lib/schema/index.js'
 import { readCanonicalHead } from '../../lib/store/canonical-head.js'
 import type { Experiment } from '../../lib/training/experiment.js'
 import { localDataset } from '../../lib/data/local-dataset.js'
-import { localTraining, type LocalTrainingEvent } from '../../lib/training/local-training.js'
+import type { TrainingEvent } from '../../lib/training/events.js'
+import { localTraining } from '../../lib/training/local-training.js'
 import type { Contribution } from '../../lib/training/trainer.js'
 import type { Promotion } from '../../lib/training/validator.js'
 import { modelsInPython, scripted, type Hooks } from '../project/support.js'
@@ -34,6 +35,8 @@ export interface RunOptions {
   readonly workloadConfig?: Readonly<Record<string, PyInput>>
   readonly experiment?: Partial<Experiment>
   readonly peers?: readonly PeerId[]
+  /** In place of the scripted workload's. */
+  readonly factory?: string
 }
 
 export class Run implements AsyncDisposable {
@@ -62,7 +65,12 @@ export class Run implements AsyncDisposable {
     return new Run(
       folder,
       runtime,
-      await TorchProject.open(config, { runtime }),
+      await TorchProject.open(
+        options.factory === undefined
+          ? config
+          : { ...config, runtime: { ...config.runtime, workload_factory: options.factory } },
+        { runtime },
+      ),
       { ...experiment, ...options.experiment },
       options.peers ?? ['peer-1', 'peer-2'],
       openStore(join(folder, 'store')),
@@ -84,13 +92,13 @@ export class Run implements AsyncDisposable {
   }
 
   /** The run, not begun yet. */
-  begin(windows: number, options?: CallOptions): AsyncGenerator<LocalTrainingEvent> {
+  begin(windows: number, options?: CallOptions): AsyncGenerator<TrainingEvent> {
     return localTraining(this, windows, options)
   }
 
   /** Runs to the end. */
   async train(windows: number, options?: CallOptions): Promise<Log> {
-    const events: LocalTrainingEvent[] = []
+    const events: TrainingEvent[] = []
     for await (const event of this.begin(windows, options)) events.push(event)
     return new Log(events)
   }
@@ -123,13 +131,13 @@ export function openStore(root: string): FsArtifactStore {
 
 /** What a run yielded. */
 export class Log {
-  constructor(readonly events: readonly LocalTrainingEvent[]) {}
+  constructor(readonly events: readonly TrainingEvent[]) {}
 
   /** All contributions, or those of a window, by peer. */
   contributions(window?: number): Contribution[] {
     return this.events
       .flatMap((event) =>
-        event.kind === 'contribution' && (window === undefined || event.window === window)
+        event.event === 'window' && (window === undefined || event.window === window)
           ? [event.contribution]
           : [],
       )
@@ -137,7 +145,7 @@ export class Log {
   }
 
   promotions(): Promotion[] {
-    return this.events.flatMap((event) => (event.kind === 'promotion' ? [event.promotion] : []))
+    return this.events.flatMap((event) => (event.event === 'promoted' ? [event.promotion] : []))
   }
 }
 

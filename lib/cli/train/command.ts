@@ -11,6 +11,14 @@ import { QuietReporter } from './quiet.js'
 import { runTraining, type TrainProgress } from './run.js'
 import { TerminalReporter } from './terminal.js'
 
+/** What stops a run, and the exit code. SIGHUP says that the terminal is gone. */
+const STOP_SIGNALS = {
+  SIGINT: ExitCode.interrupted,
+  SIGTERM: ExitCode.terminated,
+  SIGHUP: ExitCode.hungUp,
+} as const
+type StopSignal = keyof typeof STOP_SIGNALS
+
 /** How long a cancelled call may take to end before the process leaves without it, in milliseconds. */
 const CANCEL_GRACE_MS = 1000
 
@@ -45,7 +53,7 @@ export function addTrainCommand(program: Command): void {
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 failure, 2 bad usage or config, 130 stopped by Ctrl-C,\n' +
-        '143 stopped by SIGTERM.\n' +
+        '143 stopped by SIGTERM, 129 by SIGHUP.\n' +
         '\nExamples:\n' +
         '  torchbed train\n' +
         '  torchbed train examples/digits/config.json --out out/digits\n' +
@@ -87,32 +95,33 @@ function reporterFor({ json, quiet }: CommonOptions): TrainReporter {
 }
 
 /**
- * The first SIGINT or SIGTERM cancels. Should the call that runs not end in time, because it is
+ * The first SIGINT, SIGTERM or SIGHUP cancels. Should the call that runs not end in time, because it is
  * inside one long C function, the process leaves without it; a second signal leaves at once.
  */
 function stopOnSignals(report: (signal: string) => void) {
   const controller = new AbortController()
   let exitCode: number = ExitCode.interrupted
   let timer: NodeJS.Timeout | undefined
+  let received: StopSignal = 'SIGINT'
   const leave = () => {
-    report(exitCode === ExitCode.interrupted ? 'Ctrl-C' : 'SIGTERM')
+    report(received === 'SIGINT' ? 'Ctrl-C' : received)
     return exitCode
   }
-  const onSignal = (signal: NodeJS.Signals) => {
+  const onSignal = (signal: StopSignal) => {
     if (controller.signal.aborted) process.exit(exitCode)
-    exitCode = signal === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated
+    received = signal
+    exitCode = STOP_SIGNALS[signal]
     controller.abort(new Error(`stopped by ${signal}`))
     timer = setTimeout(() => process.exit(leave()), CANCEL_GRACE_MS)
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  const signals = Object.keys(STOP_SIGNALS) as StopSignal[]
+  for (const signal of signals) process.on(signal, onSignal)
   return {
     signal: controller.signal,
     leave,
     dispose: () => {
       clearTimeout(timer)
-      process.off('SIGINT', onSignal)
-      process.off('SIGTERM', onSignal)
+      for (const signal of signals) process.off(signal, onSignal)
     },
   }
 }

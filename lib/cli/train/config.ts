@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ConfigError } from '../../errors.js'
 import {
+  bool,
   Codec,
   ContentId,
   DatasetId,
@@ -61,6 +62,7 @@ export const TrainConfig = record('train config', {
     budget_work_units: optional(u64),
     merge_policy: withDefault(MergePolicy, () => 'QualityWeightedEma' as const),
     canonical_reconcile: withDefault(TrainerCanonicalReconcileStrategy, () => 'Replace' as const),
+    keep_local_state: withDefault(bool, () => true),
     model_schema_hash: optional(ContentId),
     network_id: withDefault(NetworkId, () => 'local'),
     study_id: withDefault(StudyId, () => 'study'),

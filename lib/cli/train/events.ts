@@ -1,6 +1,7 @@
 import type { LineEnd } from '../../runtime/line-splitter.js'
 import type { OutputEvents } from '../../runtime/output.js'
 import type { HeadId, Metrics, PeerId } from '../../schema/index.js'
+import type { TrainingEvent } from '../../training/events.js'
 
 /** What happens during `torchbed train`: one JSON object a line with `--json`. */
 export type TrainEvent =
@@ -18,6 +19,7 @@ export type TrainEvent =
       resumedFrom: HeadId | null
       idleLoopDelayP99Ms: number
     }
+  | (TrainingEvent & { event: 'local_state_missing' })
   | ({ event: 'window' } & PeerWindow)
   | ({ event: 'promoted' } & PromotedHead)
   | { event: 'interrupted'; signal: string; window: number; artifact: string | null }
@@ -66,6 +68,8 @@ export interface TrainSummary {
   loopDelayMaxMs: number
   idleLoopDelayP99Ms: number
   receipts: { count: number; examples: number; tokens: number; weight: number }
+  /** What keeping the peers' own training states cost; null when none was kept. */
+  localState: { states: number; bytes: number; seconds: number } | null
   store: { path: string; bytes: number; files: number }
   artifact: string
   report: string

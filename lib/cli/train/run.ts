@@ -11,8 +11,9 @@ import { localDataset } from '../../data/local-dataset.js'
 import { localTraining } from '../../training/local-training.js'
 import type { Contribution } from '../../training/trainer.js'
 import type { TrainConfig } from './config.js'
-import { lossAndAccuracyCurve, type CurvePoint } from './curve.js'
+import { lossAndAccuracyCurve } from './curve.js'
 import { numericMetric, type PeerWindow, type TrainReporter, type TrainSummary } from './events.js'
+import { TrainHistory } from './history.js'
 import { LoopDelay } from './loop-delay.js'
 import { OutputFolder } from './output-folder.js'
 import { prepareDataset } from './prepare.js'
@@ -97,6 +98,7 @@ export async function runTraining(
     store,
     peers,
     peersFolder: folder.peers,
+    keepLocalState: config.training.keep_local_state,
   }
   const start = (resumedFrom: string | null) =>
     reporter.event({
@@ -114,37 +116,31 @@ export async function runTraining(
 
   const whole = new LoopDelay()
   whole.reset()
-  const receipts = { count: 0, examples: 0, tokens: 0, weight: 0 }
-  const points: CurvePoint[] = []
-  let trainLosses: number[] = []
+  const history = new TrainHistory()
   let canonical: HeadDescriptor | undefined
   let done = 0
   for await (const event of localTraining(parts, windows, { signal })) {
-    switch (event.kind) {
+    switch (event.event) {
       case 'resumed':
         start(event.head.head_id)
         canonical = event.head
-        points.push(...(await earlierPoints(store, event.lineage)))
+        await history.resume(store, event.lineage)
         await keep(canonical)
         delay.reset()
         break
-      case 'contribution': {
-        const { contribution } = event
-        trainLosses.push(numericMetric(contribution.metrics, 'loss') ?? NaN)
-        receipts.count++
-        receipts.examples += contribution.data_receipt.examples_processed
-        receipts.tokens += contribution.data_receipt.tokens_processed
-        receipts.weight += contribution.receipt.accepted_weight
-        reporter.event({ event: 'window', ...peerWindow(event.window, contribution) })
+      case 'local_state_missing':
+        reporter.event(event)
         break
-      }
-      case 'promotion': {
+      case 'window':
+        history.add(event.contribution)
+        reporter.event({ event: 'window', ...peerWindow(event.window, event.contribution) })
+        break
+      case 'promoted': {
         const { head, from } = event.promotion
         if (from === 'genesis') start(null)
         else done++
         canonical = head
-        points.push(curvePoint(head, trainLosses))
-        trainLosses = []
+        history.promote(head)
         const loopDelayP99Ms = delay.p99()
         const bytes = await keep(head)
         reporter.event({
@@ -175,7 +171,8 @@ export async function runTraining(
     loopDelayP99Ms: whole.p99(),
     loopDelayMaxMs: whole.max(),
     idleLoopDelayP99Ms,
-    receipts,
+    receipts: history.receipts,
+    localState: history.localState,
     store: await folder.measureStore(),
     artifact: folder.artifact,
     report: folder.report,
@@ -183,8 +180,8 @@ export async function runTraining(
   }
   whole.stop()
   delay.stop()
-  const report = { ...summary, workload: project.workloadName, history: points }
-  await writeFileAtomic(folder.curve, lossAndAccuracyCurve(points))
+  const report = { ...summary, workload: project.workloadName, history: history.points }
+  await writeFileAtomic(folder.curve, lossAndAccuracyCurve(history.points))
   await writeFileAtomic(folder.report, `${JSON.stringify(report, null, 2)}\n`)
   return summary
 
@@ -233,23 +230,6 @@ async function experimentOf(config: TrainConfig, project: TorchProject): Promise
   return { ...training, budget_work_units }
 }
 
-/** The curve up to a head, out of what the store kept of earlier runs. */
-async function earlierPoints(
-  store: FsArtifactStore,
-  lineage: readonly HeadDescriptor[],
-): Promise<CurvePoint[]> {
-  const losses = new Map<string, number[]>()
-  const promoted = new Set(lineage.map(({ head_id }) => head_id))
-  for await (const stored of store.listHeads()) {
-    if ('error' in stored || promoted.has(stored.record.head_id)) continue
-    const { parent_head_id, metrics } = stored.record
-    const loss = numericMetric(metrics, 'loss')
-    if (parent_head_id === null || loss === null) continue
-    losses.set(parent_head_id, [...(losses.get(parent_head_id) ?? []), loss])
-  }
-  return lineage.map((head) => curvePoint(head, losses.get(head.parent_head_id ?? '') ?? []))
-}
-
 function peerWindow(window: number, contribution: Contribution): PeerWindow {
   const { metrics, seconds, data_receipt } = contribution
   const examples = data_receipt.examples_processed
@@ -262,15 +242,5 @@ function peerWindow(window: number, contribution: Contribution): PeerWindow {
     weight: contribution.receipt.accepted_weight,
     seconds,
     examplesPerSecond: examples === 0 ? null : examples / seconds,
-  }
-}
-
-function curvePoint(head: HeadDescriptor, trainLosses: readonly number[]): CurvePoint {
-  const mean = trainLosses.reduce((sum, loss) => sum + loss, 0) / trainLosses.length
-  return {
-    window: head.global_step,
-    trainLoss: Number.isFinite(mean) ? mean : null,
-    evaluationLoss: numericMetric(head.metrics, 'loss'),
-    accuracy: numericMetric(head.metrics, 'accuracy'),
   }
 }

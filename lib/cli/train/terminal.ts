@@ -62,6 +62,12 @@ export class TerminalReporter implements TrainReporter {
       case 'promoted':
         this.#window(event)
         break
+      case 'local_state_missing':
+        this.#line(
+          `${printable(event.peer)} goes on from the canonical model alone, without its own state of window ` +
+            `${event.window}: ${printable(event.message)}`,
+        )
+        break
       case 'interrupted':
         this.end()
         this.#line(

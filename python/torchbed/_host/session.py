@@ -192,6 +192,19 @@ class Session:
         guarded("ERR_HOOK_RAISED", lambda: planned.write(memory))
         return _OK
 
+    # Beside the protocol: what a peer keeps of its training for itself.
+
+    def _save_training_state(self, params: Params) -> object:
+        state = self._model(params, "model_id")
+        self._hook("save_training_state", state, params.text("path"))
+        return _OK
+
+    def _load_training_state(self, params: Params) -> object:
+        state = self._model(params, "model_id")
+        replacement = self._hook("load_training_state", state, params.text("path"))
+        self._replace(params.text("model_id"), replacement)
+        return _OK
+
     # Beside the protocol: hooks of the workload's own.
 
     def _call_hook(self, params: Params) -> object:
@@ -334,6 +347,8 @@ class Session:
         "load_model_memory": _load_model_memory,
         "plan_model_memory": _plan_model_memory,
         "fill_model_memory": _fill_model_memory,
+        "save_training_state": _save_training_state,
+        "load_training_state": _load_training_state,
         "call_hook": _call_hook,
         "fill_result": _fill_result,
         "open_stream": _open_stream,

@@ -279,6 +279,46 @@ describe('torchbed train', () => {
     )
   })
 
+  it('with RootEma comes to the same bits after kill -9 at any moment', async function () {
+    this.timeout(120_000)
+    const training = {
+      windows: 6,
+      peers: 3,
+      canonical_reconcile: { RootEma: { canonical_weight: 0.25 } },
+    }
+    const runtime = {
+      module_search_roots: [workloadRoot],
+      workload_factory: 'momentum:create_workload',
+    }
+    const path = await config({ training, runtime })
+    const whole = await torchbed(['train', path, '--out', join(folder, 'whole'), '--json'])
+    assert.equal(whole.code, 0, whole.stderr + whole.stdout)
+    const artifactOf = async (root: string) =>
+      (await readCanonicalHead(new FsArtifactStore(join(root, 'store'))))?.artifact_id
+
+    let kills = 0
+    for (let end: Awaited<ReturnType<typeof torchbed>> | undefined; end?.code !== 0;) {
+      let timer: NodeJS.Timeout | undefined
+      end = await torchbed(['train', path, '--out', out(), '--json'], {
+        onStdout: (stdout, child) => {
+          if (kills < 8 && timer === undefined && stdout !== '') {
+            timer = setTimeout(() => child.kill('SIGKILL'), (kills * 37) % 120)
+          }
+        },
+      })
+      clearTimeout(timer)
+      assert.doesNotMatch(end.stdout, /local_state_missing/)
+      if (end.signal === 'SIGKILL') kills++
+      else assert.equal(end.code, 0, end.stderr + end.stdout)
+    }
+    assert.ok(kills > 0)
+    assert.equal(await artifactOf(out()), await artifactOf(join(folder, 'whole')))
+    const { localState } = JSON.parse(await readFile(join(out(), 'report.json'), 'utf8')) as {
+      localState: { states: number; bytes: number; seconds: number } | null
+    }
+    assert.ok(localState === null || localState.bytes > 0)
+  })
+
   it('removes the artifact files of processes that were killed, and of no other', async () => {
     const temporary = join(folder, 'tmp')
     const [dead, alive] = ['torchbed-artifact-4194305-x', `torchbed-artifact-${process.pid}-x`]
@@ -350,9 +390,17 @@ describe('torchbed train', () => {
       assert.equal(jsonEvents(end.stdout).at(-1)?.window, 2)
     })
 
-    it('has its own exit code for SIGTERM', async () => {
-      const end = await interrupted('while True: pass', 1, 'SIGTERM')
-      assert.equal(end.code, 143, end.stderr)
-    })
+    for (const [signal, code] of [
+      ['SIGTERM', 143],
+      ['SIGHUP', 129],
+    ] as const) {
+      it(`has its own exit code for ${signal}, and says what is kept`, async () => {
+        const end = await interrupted('while True: pass', 1, signal)
+        assert.equal(end.code, code, end.stderr)
+        const last = jsonEvents(end.stdout).at(-1)
+        assert.deepEqual([last?.event, last?.signal, last?.window], ['interrupted', signal, 1])
+        assert.ok(existsSync(join(out(), 'model.safetensors')))
+      })
+    }
   })
 })
