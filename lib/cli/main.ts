@@ -8,6 +8,7 @@ import { ExitCode } from './exit-code.js'
 import { addDoctorCommand } from './doctor/command.js'
 import { addInitCommand } from './init/command.js'
 import { addInspectCommand } from './inspect/command.js'
+import { addNodeCommand } from './node/command.js'
 import { printError } from './report-error.js'
 import { styleOf } from './text/terminal.js'
 import { addTrainCommand } from './train/command.js'
@@ -51,6 +52,7 @@ const program = new Command('torchbed')
 addInitCommand(program)
 addTrainCommand(program)
 addInspectCommand(program)
+addNodeCommand(program)
 addDoctorCommand(program)
 addBuildCommand(program)
 

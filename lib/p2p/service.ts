@@ -29,10 +29,11 @@ import { fetchFrom, type Provider } from '../swarm/fetch.js'
 import type { Swarm, SwarmPeer } from '../swarm/index.js'
 import { ProvidedArtifacts } from '../swarm/provided.js'
 import { ControlClient, readSnapshot } from './control/client.js'
-import { answerRequests, asPeerError, exchange, streamOpener } from './control/exchange.js'
+import { answerRequests, asPeerError, exchange } from './control/exchange.js'
 import { controlAnswer, type DiLoCoAnswer } from './control/server.js'
 import { MessageTooLargeError, type P2pError } from './errors.js'
 import { Gossip, type ExperimentScope } from './gossip.js'
+import { openerByAnnouncements } from './known-addresses.js'
 import { CHUNK_REQUESTS_PER_PEER, SNAPSHOT_INTERVAL_MS } from './limits.js'
 import { controlProtocol } from './names.js'
 import { installWithResolvers } from './packages.js'
@@ -116,7 +117,8 @@ export class TrainingService implements Startable, Swarm {
     this.#protocol = controlProtocol(options.network)
     this.#artifacts = new ProvidedArtifacts(options.store)
     this.#file = new StateFile(join(options.stateFolder, 'announcements.cbor'), this.announcements)
-    const open = streamOpener(components.connectionManager, this.#protocol)
+    const { connectionManager } = components
+    const open = openerByAnnouncements(connectionManager, this.#protocol, this.announcements)
     this.control = new ControlClient((peerId, request, requestOptions) =>
       exchange((signal) => open(peerId, signal), peerId, request, requestOptions),
     )

@@ -1,5 +1,6 @@
 /** Fetching an artifact of which only the id is known: its descriptor from the first peer that has it, its chunks from all. */
 
+import { throwIfAborted } from '../core/abort.js'
 import type { ArtifactDescriptor } from '../schema/index.js'
 import {
   fetchArtifact,
@@ -51,7 +52,7 @@ async function findDescriptor(
       if (descriptor !== null) return descriptor
       reasons.push(`${provider.name} does not offer it`)
     } catch (error) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal, 'fetch an artifact')
       reasons.push(error instanceof Error ? error.message : String(error))
     }
   }

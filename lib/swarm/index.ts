@@ -6,6 +6,7 @@
  */
 
 export { Announcements, type AnnouncementListener } from './announcements.js'
+export { archiveHeads, type ArchiveOptions } from './archive.js'
 export { ArtifactUnavailableError } from './errors.js'
 export type { AnnouncementOf } from './kinds.js'
 export { LocalNetwork, LocalSwarm, type LocalSwarmOptions } from './local.js'

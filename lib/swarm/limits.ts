@@ -8,3 +8,6 @@ export const MAX_KEPT_WINDOWS = 8
 
 /** Chunks that are read and sent to all peers at one time; the others wait. Each is in memory twice, as bytes and as CBOR. */
 export const MAX_CHUNKS_SERVED_AT_ONCE = 16
+
+/** Heads that an archive keeps when it is not told, the last promoted ones. */
+export const ARCHIVED_HEADS = 8

@@ -168,6 +168,20 @@ describe('an artifact of a peer', function () {
     assert.equal(again.fetchedBytes, 0)
   })
 
+  it('is fetched from a peer of whom another told, at the address that was announced', async () => {
+    const hub = await startPeer()
+    const far = await owner(true, { bootstrap: hub.addresses })
+    const fetcher = await startPeer({ bootstrap: hub.addresses })
+    await until(() =>
+      fetcher.training.announcements
+        .of('PeerDirectory')
+        .some(({ peer_id, addresses }) => peer_id === far.peerId && addresses.length > 0),
+    )
+    assert.ok(!fetcher.training.peers.some(({ peerId }) => peerId === far.peerId))
+    const report = await fetcher.training.fetch(artifactOf(far).artifact_id, [far.peerId])
+    assert.equal(report.fetchedBytes, bytes.length)
+  })
+
   it('is not served unless it is offered, nor when the offer was withdrawn', async () => {
     const peer = await owner(false)
     const fetcher = await startPeer({ bootstrap: peer.addresses })

@@ -1,5 +1,6 @@
 /** Whole peers of ours and real peers of burn_p2p: snapshots, gossip and artifacts, both ways. */
 import assert from 'node:assert/strict'
+import { archiveHeads } from '../../lib/swarm/index.js'
 import { until } from '../p2p/nodes.js'
 import { headsOf, startPeer } from '../p2p/peers.js'
 import { RustPeer, rustDescribe } from './peer.js'
@@ -28,6 +29,26 @@ rustDescribe('a peer of ours among Rust peers', function () {
     const { model: expected } = promoted.metrics as { readonly model: number }
     assert.equal(JSON.parse(Buffer.from(model).toString()), expected)
     assert.deepEqual(ours.problems, [])
+  })
+
+  it('keeps as an archive what a Rust validator promotes, and offers it when that is gone', async () => {
+    const validator = await RustPeer.start({ mode: 'validator' })
+    await validator.event('genesis')
+    const ours = await startPeer({ roles: ['Archive'], bootstrap: validator.addresses })
+    const kept: string[] = []
+    const keeping = archiveHeads(ours.training, { onKept: ({ head_id }) => kept.push(head_id) })
+    await RustPeer.start({ mode: 'trainer', bootstrap: validator.addresses, windows: 1 })
+    const promoted = await validator.event('promoted', ({ step }) => step === 1)
+    await until(() => kept.includes(String(promoted.head)))
+    await validator.stop()
+    const late = await startPeer({ roles: ['Viewer'], bootstrap: ours.addresses })
+    await until(() => headsOf(late).includes(String(promoted.head)))
+    const { artifact } = await late.training.fetch(String(promoted.artifact), [ours.peerId])
+    const model = await late.training.store.materializeArtifactBytes(artifact)
+    const { model: expected } = promoted.metrics as { readonly model: number }
+    assert.equal(JSON.parse(Buffer.from(model).toString()), expected)
+    await ours.stop()
+    await keeping
   })
 
   it('fetches a large artifact from a Rust peer, chunk by chunk', async () => {

@@ -1,0 +1,151 @@
+/** `torchbed node`, as processes on loopback. */
+import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createNode } from '../../../lib/p2p/index.js'
+import { timestampNow } from '../../../lib/schema/index.js'
+import { chunkingScheme } from '../../../lib/store/index.js'
+import { experimentOverlay, mergeCertId } from '../../../lib/swarm/index.js'
+import { jsonEvents, torchbed, type CommandEnd } from '../../support/cli.js'
+import { SERVE_HEAD } from '../../store/support.js'
+
+const NETWORK = 'net-cli'
+const SCOPE = { study_id: 'study', experiment_id: 'exp' }
+
+/** A node that runs, and the events that it has told. */
+class RunningNode {
+  readonly #end: Promise<CommandEnd>
+  #child: ChildProcess | undefined
+  #stdout = ''
+
+  constructor(args: string[]) {
+    this.#end = torchbed(['node', '--network', NETWORK, '--json', ...args], {
+      onStdout: (stdout, child) => {
+        this.#stdout = stdout
+        this.#child = child
+      },
+    })
+  }
+
+  async event(name: string): Promise<Record<string, unknown>> {
+    for (;;) {
+      const whole = this.#stdout.slice(0, this.#stdout.lastIndexOf('\n') + 1)
+      const found = jsonEvents(whole).find(({ event }) => event === name)
+      if (found !== undefined) return found
+      const step = new Promise((resolve) => setTimeout(resolve, 20, undefined))
+      const ended = await Promise.race([this.#end, step])
+      if (ended !== undefined) assert.fail(JSON.stringify(ended))
+    }
+  }
+
+  async address(): Promise<string> {
+    const { addresses } = await this.event('listening')
+    return (addresses as string[])[0]!
+  }
+
+  async stop(signal: NodeJS.Signals): Promise<CommandEnd> {
+    this.#child?.kill(signal)
+    return this.#end
+  }
+}
+
+describe('torchbed node', function () {
+  this.timeout(60_000)
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'torchbed-node-'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  const run = (name: string, ...args: string[]) =>
+    new RunningNode(['--folder', join(folder, name), ...args])
+
+  it('meets others, tells what they promote, and keeps it as an archive', async () => {
+    const experiment = ['--experiment', 'study/exp']
+    const bootstrap = run('bootstrap', '--role', 'bootstrap', ...experiment)
+    const address = await bootstrap.address()
+    const archive = run('archive', '--role', 'archive', '--join', address, ...experiment)
+    await archive.event('peer')
+    const maker = await createNode({
+      folder: join(folder, 'maker'),
+      ...{ network: NETWORK, experiments: [SCOPE], roles: ['Validator'], bootstrap: [address] },
+    })
+    try {
+      const { store, peerId } = maker.training
+      const artifact = await store.storeArtifactBytes(
+        SERVE_HEAD,
+        randomBytes(100_000),
+        chunkingScheme(30_000),
+      )
+      maker.training.provide(artifact)
+      const overlay = experimentOverlay({ network_id: NETWORK, ...SCOPE }, 'Heads')
+      const now = timestampNow()
+      const ids = { ...SCOPE, revision_id: 'rev' }
+      const head = {
+        ...{ head_id: 'head-1', ...ids, artifact_id: artifact.artifact_id },
+        ...{ parent_head_id: 'base', global_step: 3, created_at: now, metrics: { loss: 0.25 } },
+      }
+      await maker.training.announce({
+        Head: { overlay, provider_peer_id: peerId, head, announced_at: now },
+      })
+      const of = { ...ids, base_head_id: 'base', merged_head_id: 'head-1' }
+      const certificate = {
+        ...{ ...of, merge_cert_id: mergeCertId({ ...of, promoter_peer_id: peerId }) },
+        ...{ merged_artifact_id: artifact.artifact_id, policy: 'WeightedMean' as const },
+        ...{ issued_at: now, promoter_peer_id: peerId, contribution_receipts: [] },
+        promotion_mode: 'ValidatorQuorum' as const,
+      }
+      await maker.training.announce({ Merge: { overlay, certificate, announced_at: now } })
+      const { head: told, step, metrics } = await archive.event('head')
+      assert.deepEqual([told, step, metrics], ['head-1', 3, { loss: 0.25 }])
+      const promoted = await bootstrap.event('promoted')
+      assert.deepEqual([promoted.head, promoted.by], ['head-1', peerId])
+      const kept = await archive.event('kept')
+      assert.deepEqual([kept.head, kept.fetchedBytes], ['head-1', 100_000])
+    } finally {
+      await maker.stop()
+    }
+    await bootstrap.event('left')
+    const { code, stdout, stderr } = await archive.stop('SIGTERM')
+    assert.deepEqual([code, stderr], [143, ''])
+    assert.deepEqual(jsonEvents(stdout).at(-1), { event: 'interrupted', signal: 'SIGTERM' })
+    const again = run('archive', '--role', 'archive', '--join', address, ...experiment)
+    const { fetchedBytes } = await again.event('kept')
+    assert.equal(fetchedBytes, 0)
+    const first = jsonEvents(stdout).find(({ event }) => event === 'listening')
+    assert.equal((await again.event('listening')).peerId, first?.peerId)
+    assert.equal((await again.stop('SIGINT')).code, 130)
+    assert.equal((await bootstrap.stop('SIGINT')).code, 130)
+  })
+
+  it('shows people what to paste elsewhere', async () => {
+    const { code, stdout, stderr } = await torchbed(['node', '--network', NETWORK], {
+      cwd: folder,
+      onStdout: (_stdout, child) => child.kill('SIGINT'),
+    })
+    assert.deepEqual([code, stderr], [130, ''])
+    const id = '12D3KooW\\w{44}'
+    assert.match(stdout, new RegExp(`^viewer ${id} of network ${NETWORK}\nOthers join with\n`))
+    assert.match(
+      stdout,
+      new RegExp(`  torchbed node --network ${NETWORK} --join /ip4/127.0.0.1/tcp/\\d+/p2p/${id}\n`),
+    )
+  })
+
+  it('refuses addresses, experiments and networks that are none, with exit code 2', async () => {
+    const refused = async (args: string[], message: RegExp) => {
+      const { code, stdout, stderr } = await torchbed(['node', ...args], { cwd: folder })
+      assert.equal(code, 2, stderr)
+      assert.equal(stdout, '')
+      assert.match(stderr, message)
+    }
+    await refused(['--network', 'n', '--join', 'localhost'], /"localhost" is no multiaddress/)
+    await refused(['--network', 'n', '--experiment', 'a'], /"a" is not study\/experiment/)
+    await refused(['--network', 'a/b'], /a network id is a text without a slash/)
+    await refused([], /required option '--network <id>' not specified/)
+    await refused(['--network', 'n', '--role', 'king'], /Allowed choices are viewer, archive/)
+  })
+})
