@@ -6,7 +6,13 @@
 
 import { isAnyArrayBuffer, isDate, isExternal, isMap } from 'node:util/types'
 import { LentBuffer } from '../lent-buffer.js'
-import { refusedObject, isPlain, RefusedValue, timestampText, type Step } from '../conversion-error.js'
+import {
+  refusedObject,
+  isPlain,
+  RefusedValue,
+  timestampText,
+  type Step,
+} from '../conversion-error.js'
 import { MAX_VALUE_DEPTH, PyFloat, type PyInput } from '../values.js'
 
 /** From this depth on, in levels, every object is compared with those around it. */
