@@ -1,6 +1,6 @@
 """A workload that learns to write Python, byte by byte: the GPT of bytes_gpt_model.py in windows.
 
-The hooks are those of the digits example (spec hooks#the-hooks), without apply_patch. A window is a
+The file writes out the hooks of spec hooks#the-hooks, all but apply_patch. A window is a
 fixed number of steps, whatever the size of the lease. `create_workload(config)` is the factory; the
 config's keys are the fields of Config.
 

@@ -27,10 +27,13 @@ Rules that hold for every hook:
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 from ._host.merging import merge_weight as merge_weight
 from ._host.merging import weighted_merge as weighted_merge
+
+if TYPE_CHECKING:
+    from ._workload.module import Module as Module
 
 State = TypeVar("State")
 StateIn = TypeVar("StateIn", contravariant=True)
@@ -336,3 +339,12 @@ class AcceptsPatches(Protocol):
     def apply_patch(self, patch: RuntimePatch) -> MaybeAwaitable[PatchOutcome]:
         """Apply new settings now and say so. Apply all of the patch or nothing."""
         ...
+
+
+def __getattr__(name: str) -> Any:
+    """Import what few workloads need when it is asked for: every start of Python imports this."""
+    if name == "Module":
+        from ._workload.module import Module
+
+        return Module
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from digits_workload import Config, DigitsWorkload, Metrics, State
+import digits_workload
+from torchbed.workload import Module
 
 
-class EndlessDigits(DigitsWorkload):
-    workload_name = "endless-digits"
+def create_workload(config: Mapping[str, Any]) -> Module:
+    workload = digits_workload.create_workload(config)
+    train_window = workload.train_window
 
-    def train_window(self, state: State, batches: Sequence[Mapping[str, Any]]) -> Metrics:
-        metrics = super().train_window(state, batches)
+    def endless(state: Any, batches: Sequence[Mapping[str, Any]]) -> Any:
+        metrics = train_window(state, batches)
         while any(batch.get("endless") for batch in batches):
-            metrics = super().train_window(state, batches)
+            metrics = train_window(state, batches)
         return metrics
 
-
-def create_workload(config: Mapping[str, Any]) -> EndlessDigits:
-    return EndlessDigits(Config(**config))
+    workload.train_window = endless  # type: ignore[method-assign]
+    workload.workload_name = "endless-digits"
+    return workload
