@@ -51,11 +51,13 @@ export async function diagnose(
   found(await checkCopies(workingFolder()))
   const addon = checkAddon()
   found(addon)
-  const python = await findPython({ executable: options.python }).catch((error: unknown) => {
-    if (!(error instanceof TorchbedError)) throw error
-    found(failedCheck('python', error))
-    return null
-  })
+  const python = await findPython({ executable: options.python, fresh: true }).catch(
+    (error: unknown) => {
+      if (!(error instanceof TorchbedError)) throw error
+      found(failedCheck('python', error))
+      return null
+    },
+  )
   if (python === null) return checks
   for (const check of describePython(python)) found(check)
   for (const check of checkVariables(python, process.env)) found(check)

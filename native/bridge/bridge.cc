@@ -9,6 +9,7 @@
 #include "environment.hpp"
 #include "interpreter.hpp"
 #include "loan.hpp"
+#include "python.hpp"
 
 namespace torchbed {
 namespace {
@@ -144,6 +145,11 @@ Napi::Value stack_of_python(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), python_stack());
 }
 
+/// pythonVersion(): string. What the loaded library says of itself, whether Python was started or not.
+Napi::Value python_version(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), Py_GetVersion());
+}
+
 /// isOverdue(): boolean. Whether a call runs that was given up.
 Napi::Value is_overdue(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Interpreter::instance().is_overdue());
@@ -184,6 +190,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("endNow", Napi::Function::New(env, end_now, "endNow"));
   exports.Set("takeOutput", Napi::Function::New(env, take_output, "takeOutput"));
+  exports.Set("pythonVersion", Napi::Function::New(env, python_version, "pythonVersion"));
   exports.Set("status", Napi::Function::New(env, status, "status"));
   return exports;
 }

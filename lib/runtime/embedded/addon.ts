@@ -47,6 +47,8 @@ export interface Bridge {
   endNow(exitStatus: number): void
   takeOutput(): OutputPieces
   status(): BridgeStatus
+  /** What the loaded library says of itself, started or not: `3.11.7 (main, …)`. */
+  pythonVersion(): string
 }
 
 /** What Python in this process is doing. */

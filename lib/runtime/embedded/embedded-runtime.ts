@@ -95,7 +95,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     const { env = {}, exitGraceMs: graceMs = EXIT_GRACE_MS } = options
     refuseUnfitVariables(env)
     checkGrace(graceMs)
-    const python =
+    let python =
       options.python === undefined && started !== undefined
         ? started
         : await findPython({ executable: options.python })
@@ -111,6 +111,10 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
         `Cannot start ${python.executable}: this process already runs ${executable}, and a ` +
           'process can run only one. Use the same executable, or a child process',
       )
+    }
+    if (executable === '' && bridge.pythonVersion().split(' ', 1)[0] !== python.version) {
+      // What is known of it may be of before it was upgraded.
+      python = await findPython({ executable: options.python, fresh: true })
     }
     stopAtExit(bridge, graceMs)
     const start = {

@@ -13,6 +13,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { InstallationError } from '../../errors.js'
 import { locateLibpython } from './libpython.js'
 import { isOtherMachine } from './elf-machine.js'
+import { keepProbe, probePlace, readProbe } from './probe-cache.js'
 import type { ProbeFacts } from './probe-facts.js'
 import { runProbe, workingFolder, type ProbeOptions } from './python-probe.js'
 import { isExecutable, programsOnPath } from './programs.js'
@@ -61,6 +62,11 @@ export interface RefusedPython {
 export interface FindPythonOptions extends ProbeOptions {
   /** The interpreter: a path, relative to `cwd`, or a name on `PATH`. Default: search. */
   readonly executable?: string | undefined
+  /**
+   * Run the interpreters even where their answers are known from before. Default false: an answer is kept for the
+   * life of the process, and on disk until the interpreter changes, unless `TORCHBED_PROBE_CACHE` is `0`.
+   */
+  readonly fresh?: boolean | undefined
 }
 
 /**
@@ -91,7 +97,7 @@ export async function findPython(options: FindPythonOptions = {}): Promise<Pytho
  * A named interpreter plays no part here.
  */
 export async function* searchPythons(
-  options: ProbeOptions = {},
+  options: FindPythonOptions = {},
 ): AsyncGenerator<PythonInstallation | RefusedPython> {
   const seen = new Set<string>()
   const skipped: RefusedPython[] = []
@@ -115,17 +121,20 @@ const probed = new Map<string, Promise<ProbedPython>>()
 
 /**
  * Ask one interpreter what it is, and check that it fits. Answers are kept for the life of the
- * process, per executable, working folder and environment (a pyenv shim depends on both); failures are
- * not kept.
+ * process, per executable, working folder and environment (a pyenv shim depends on both), and those of native
+ * programs on disk (probe-cache.ts); failures are not kept.
  *
  * @param executable path of the interpreter, relative to `cwd`
  * @throws the errors of {@link findPython} for a named interpreter
  */
-export function probePython(executable: string, options: ProbeOptions = {}): Promise<ProbedPython> {
+export function probePython(
+  executable: string,
+  options: FindPythonOptions = {},
+): Promise<ProbedPython> {
   const { cwd = workingFolder(), env = process.env } = options
   const path = resolve(cwd, executable)
   const key = JSON.stringify([path, cwd, env])
-  let answer = probed.get(key)
+  let answer = options.fresh === true ? undefined : probed.get(key)
   if (answer === undefined) {
     answer = probeNow(path, options)
     probed.set(key, answer)
@@ -134,8 +143,18 @@ export function probePython(executable: string, options: ProbeOptions = {}): Pro
   return answer
 }
 
-async function probeNow(path: string, options: ProbeOptions): Promise<ProbedPython> {
-  const facts = await runProbe(path, options)
+async function probeNow(path: string, options: FindPythonOptions): Promise<ProbedPython> {
+  const place = await probePlace(path, options.env ?? process.env)
+  const kept = place !== null && options.fresh !== true ? await readProbe(place) : null
+  const facts = kept ?? (await runProbe(path, options))
+  const python = await describe(path, facts)
+  if (place !== null && kept === null) {
+    await keepProbe(place, { path, facts, libpython: python.libpython })
+  }
+  return python
+}
+
+async function describe(path: string, facts: ProbeFacts): Promise<ProbedPython> {
   const { version, versionInfo, prefix, basePrefix, stdlib } = facts
   refuseUnfit(path, facts)
   const libpython = await locateLibpython(facts)
