@@ -10,5 +10,17 @@ export type { TrainingEvent } from './events.js'
 export type { Experiment } from './experiment.js'
 export { LocalState, type LocalStateCost, type LocalStateMissing } from './local-state.js'
 export { localTraining, type LocalTrainingParts } from './local-training.js'
+export {
+  canonicalHead,
+  announcedUpdates,
+  type AnnouncedUpdate,
+  type OfferedHead,
+} from './announcements.js'
 export { Trainer, type Contribution, type TrainerParts } from './trainer.js'
-export { Validator, type Promotion } from './validator.js'
+export {
+  Validator,
+  type Candidate,
+  type Collected,
+  type Promotion,
+  type ValidatorParts,
+} from './validator.js'

@@ -1,4 +1,4 @@
-/** N peers and a validator over one store, in this process: the loop of spec project#training-loop without a network. */
+/** The roles on a swarm in this process, over one store: the loop of spec project#training-loop without a network. */
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,9 +10,10 @@ import type { CallOptions } from '../runtime/python-runtime.js'
 import { pathComponent, type HeadDescriptor, type PeerId } from '../schema/index.js'
 import { canonicalLineage, readCanonicalHead } from '../store/canonical-head.js'
 import type { Experiment } from './experiment.js'
+import { LocalNetwork, type Swarm } from '../swarm/index.js'
 import type { TrainingEvent } from './events.js'
 import { LocalState } from './local-state.js'
-import { Trainer, type Contribution } from './trainer.js'
+import { Trainer } from './trainer.js'
 import { Validator } from './validator.js'
 
 /** What a run works with. */
@@ -27,7 +28,7 @@ export interface LocalTrainingParts {
   /**
    * Whether peers keep their own training state beside their caches, where `canonical_reconcile` is not `Replace` and
    * the workload has `save_training_state`: then a run that is killed and resumed gives the same bits as one that is
-   * not. It costs the writing of a state per peer and window ({@link Contribution.local_state}), and the disk space of
+   * not. It costs the writing of a state per peer and window (`local_state` of a contribution), and the disk space of
    * two. Default true.
    */
   readonly keepLocalState?: boolean
@@ -51,17 +52,19 @@ export async function* localTraining(
 ): AsyncGenerator<TrainingEvent> {
   refuseBadPeers(parts.peers)
   const { project, experiment, store } = parts
-  const validator = new Validator(parts)
-  const trainers = await makeTrainers(parts, options)
+  const { first, swarms } = makeSwarms(parts)
+  const validator = new Validator({ project, experiment, swarm: first })
+  const trainers = await makeTrainers(parts, swarms, options)
   try {
     let canonical = await readCanonicalHead(store)
     if (canonical === null) {
-      const promotion = await validator.genesis(trainers[0]?.peerId ?? 'peer', options)
+      const promotion = await validator.genesis(first.peerId, options)
       canonical = promotion.head
       yield { event: 'promoted', window: 0, promotion }
     } else {
       refuseOtherExperiment(experiment, canonical)
       const lineage = await canonicalLineage(store, canonical)
+      await validator.resume(canonical)
       // A cut between promoting a head and unpinning its base would keep the base's artifact indefinitely.
       if (canonical.parent_head_id !== null) await store.unpinHead(canonical.parent_head_id)
       yield { event: 'resumed', head: canonical, lineage }
@@ -79,12 +82,13 @@ export async function* localTraining(
       const left = new AbortController()
       const signal = AbortSignal.any([left.signal, ...(options.signal ? [options.signal] : [])])
       const work = trainers.map((trainer) => trainer.window(window, base, { ...options, signal }))
-      const contributions: Contribution[] = []
       for await (const contribution of asTheyCome(work, left)) {
-        contributions.push(contribution)
         yield { event: 'window', window, contribution }
       }
-      const promotion = await validator.promote(window, base, contributions, options)
+      const collected = await validator.collect(window, base, options)
+      // In one process no stranger is to blame.
+      for (const { error } of collected.left) throw error
+      const promotion = await validator.promote(window, base, collected.contributions, options)
       canonical = promotion.head
       // What led to the new head is history: its head and receipts stay, its artifacts may go.
       await store.unpinHead(base.head_id)
@@ -92,23 +96,45 @@ export async function* localTraining(
       yield { event: 'promoted', window, promotion }
     }
   } finally {
+    validator.close()
     if (!project.closed) for (const trainer of trainers) await trainer.close()
   }
 }
 
-async function makeTrainers(parts: LocalTrainingParts, options: CallOptions): Promise<Trainer[]> {
+/** The peers of a network that ends with the run. All publish to one store; the first is the validator too. */
+function makeSwarms({ experiment, store, peers }: LocalTrainingParts): {
+  readonly first: Swarm
+  readonly swarms: readonly Swarm[]
+} {
+  const network = new LocalNetwork(experiment.network_id)
+  const join = (peer: PeerId, index: number) =>
+    network.join(peer, { store, roles: index === 0 ? ['Validator', 'TrainerCpu'] : ['TrainerCpu'] })
+  const swarms = peers.map(join)
+  const [first] = swarms
+  if (first === undefined) throw new TypeError('a network without peers')
+  return { first, swarms }
+}
+
+async function makeTrainers(
+  parts: LocalTrainingParts,
+  swarms: readonly Swarm[],
+  options: CallOptions,
+): Promise<Trainer[]> {
   const registration = await parts.project.datasetRegistration(options)
   const plan = await parts.project.microshardPlan(registration, options)
   const planner = new LeasePlanner()
   const { project, keepLocalState = true } = parts
   const keeps = keepLocalState && parts.experiment.canonical_reconcile !== 'Replace'
   return Promise.all(
-    parts.peers.map(async (peer) => {
+    swarms.map(async (swarm) => {
+      const peer = swarm.peerId
       const own = join(parts.peersFolder, pathComponent(peer))
       const root = join(own, 'datasets')
       await mkdir(root, { recursive: true })
-      return new Trainer(peer, {
-        ...parts,
+      return new Trainer({
+        project,
+        experiment: parts.experiment,
+        swarm,
         planner,
         registration,
         plan,

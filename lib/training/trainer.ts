@@ -1,6 +1,8 @@
-/** A peer that trains: one warm model, its own shard cache, one window at a time (spec project#training-loop). */
+/**
+ * A peer that trains: one warm model, its own shard cache, one window at a time (spec project#training-loop). A role over a
+ * swarm: the same in one process and over a network.
+ */
 
-import type { FsArtifactStore } from '../store/index.js'
 import {
   DataReceiptBuilder,
   processedCounts,
@@ -24,6 +26,9 @@ import {
   type MicroShardPlan,
   type PeerId,
 } from '../schema/index.js'
+import type { Swarm } from '../swarm/index.js'
+import { headAnnouncement, providersOf, updateAnnouncement } from './announcements.js'
+import { ensureArtifact } from './artifacts.js'
 import { receiptId, windowHeadId, type Experiment } from './experiment.js'
 import type { LocalState, LocalStateCost, LocalStateMissing } from './local-state.js'
 
@@ -31,7 +36,8 @@ import type { LocalState, LocalStateCost, LocalStateMissing } from './local-stat
 export interface TrainerParts {
   readonly project: TorchProject
   readonly experiment: Experiment
-  readonly store: FsArtifactStore
+  /** The trainer's peer, and the store that it publishes to. */
+  readonly swarm: Swarm
   readonly cache: ShardCache
   readonly planner: LeasePlanner
   readonly registration: DatasetRegistration
@@ -62,12 +68,15 @@ export class Trainer {
   readonly #parts: TrainerParts
   #model: ModelHandle | null = null
   #base: HeadDescriptor | null = null
+  /** Ends the offer of the last window's artifact. */
+  #withdraw: () => void = () => undefined
 
-  constructor(
-    readonly peerId: PeerId,
-    parts: TrainerParts,
-  ) {
+  constructor(parts: TrainerParts) {
     this.#parts = parts
+  }
+
+  get peerId(): PeerId {
+    return this.#parts.swarm.peerId
   }
 
   /**
@@ -91,7 +100,8 @@ export class Trainer {
   }
 
   /**
-   * Follows the canonical head, leases, fetches, trains and publishes. What was published under the
+   * Follows the canonical head, leases, fetches, trains, publishes and announces. The artifact is on offer until the
+   * next window is published, or the trainer is closed. What was published under the
    * same names before is replaced, so that a window that was cut off can be done again.
    */
   async window(
@@ -99,7 +109,8 @@ export class Trainer {
     canonical: HeadDescriptor,
     options: CallOptions = {},
   ): Promise<Contribution> {
-    const { project, experiment, store, cache, registration, plan, localState } = this.#parts
+    const { project, experiment, swarm, cache, registration, plan, localState } = this.#parts
+    const { store } = swarm
     const model = await this.#follow(canonical, options)
     const lease = await this.#lease(window, options)
     const cached = await cache.fetchLeaseMicroshards(registration, plan, lease, options)
@@ -152,7 +163,7 @@ export class Trainer {
     // A window that was cut short is done again, at other times.
     await store.storeHead(head, { ...options, replace: true })
     await store.storeReceipt(receipt, { ...options, replace: true })
-    return {
+    const contribution: Contribution = {
       peer_id: this.peerId,
       lease,
       head,
@@ -164,19 +175,29 @@ export class Trainer {
       seconds,
       local_state,
     }
+    this.#withdraw()
+    this.#withdraw = swarm.provide(artifact)
+    // An update is of use once its head is known: the head first.
+    await swarm.announce(headAnnouncement(experiment, this.peerId, head))
+    await swarm.announce(updateAnnouncement(experiment, contribution))
+    return contribution
   }
 
-  /** Releases the peer's model. */
+  /** Releases the peer's model, and offers its artifact no longer. */
   async close(): Promise<void> {
+    this.#withdraw()
     await this.#model?.release()
     this.#model = null
   }
 
   /** The model to train: the canonical one at first, then what reconciling with it gives. */
   async #follow(canonical: HeadDescriptor, options: CallOptions): Promise<ModelHandle> {
-    const { project, experiment, store } = this.#parts
+    const { project, experiment, swarm } = this.#parts
+    const { store } = swarm
     const local = this.#model
     if (local !== null && this.#base?.head_id === canonical.head_id) return local
+    const providers = providersOf(swarm.announcements, canonical)
+    await ensureArtifact(swarm, canonical.artifact_id, providers, options)
     const incoming = await project.initModel(project.runtimeDevice, options)
     try {
       const artifact = await store.loadManifest(canonical.artifact_id)

@@ -1,7 +1,12 @@
-/** A peer that merges contributions, evaluates the result and promotes it (spec project#training-loop). */
+/**
+ * A peer that merges contributions, evaluates the result and promotes it (spec project#training-loop). A role over a swarm:
+ * the same in one process and over a network.
+ */
 
+import { throwIfAborted } from '../core/abort.js'
 import { CheckpointCatalog } from '../lineage/index.js'
-import { type FsArtifactStore } from '../store/index.js'
+import type { FsArtifactStore } from '../store/index.js'
+import type { Swarm } from '../swarm/index.js'
 import { EvaluationRefusedError, HookMissingError } from '../errors.js'
 import type { ModelHandle } from '../project/model-handle.js'
 import type { TorchProject } from '../project/torch-project.js'
@@ -9,14 +14,47 @@ import type { ModelCandidate } from '../project/workload-calls.js'
 import type { CallOptions } from '../runtime/python-runtime.js'
 import {
   type ArtifactDescriptor,
+  type ContributionReceipt,
+  type ContributionReceiptId,
   type HeadDescriptor,
   type HeadId,
   type Metrics,
   type PeerId,
 } from '../schema/index.js'
 import { writeCanonicalHead } from '../store/canonical-head.js'
+import {
+  announcedUpdates,
+  headAnnouncement,
+  mergeAnnouncement,
+  receiptOf,
+} from './announcements.js'
+import { ensureArtifact } from './artifacts.js'
 import { genesisHeadId, mergedHeadId, type Experiment } from './experiment.js'
-import type { Contribution } from './trainer.js'
+
+/** What a validator works with. */
+export interface ValidatorParts {
+  readonly project: TorchProject
+  readonly experiment: Experiment
+  /** The validator's peer, and the store of the canonical heads. */
+  readonly swarm: Swarm
+}
+
+/** A window of a peer that may be merged: a `Contribution` is one. Its artifact is in the validator's store. */
+export interface Candidate {
+  readonly peer_id: PeerId
+  readonly head: HeadDescriptor
+  readonly artifact: ArtifactDescriptor
+  readonly receipt: ContributionReceipt
+  readonly quality_weight: number
+}
+
+/** What a validator found of a window. */
+export interface Collected {
+  /** By peer id. */
+  readonly contributions: readonly Candidate[]
+  /** The peers whose artifacts could not be had. */
+  readonly left: readonly { readonly peer_id: PeerId; readonly error: unknown }[]
+}
 
 /** A head that has become the canonical one. */
 export interface Promotion {
@@ -30,19 +68,68 @@ export interface Promotion {
 export class Validator {
   readonly #project: TorchProject
   readonly #experiment: Experiment
+  readonly #swarm: Swarm
   readonly #store: FsArtifactStore
+  /** Ends the offer of the canonical artifact. */
+  #withdraw: () => void = () => undefined
 
-  constructor(parts: { project: TorchProject; experiment: Experiment; store: FsArtifactStore }) {
+  constructor(parts: ValidatorParts) {
     this.#project = parts.project
     this.#experiment = parts.experiment
-    this.#store = parts.store
+    this.#swarm = parts.swarm
+    this.#store = parts.swarm.store
   }
 
-  /** Makes the first head of the experiment, of a new model. */
+  /** Makes the first head of the experiment, of a new model, named after a peer. */
   async genesis(peer: PeerId, options: CallOptions = {}): Promise<Promotion> {
     await using model = await this.#project.initModel(this.#project.runtimeDevice, options)
     const head_id = genesisHeadId(this.#experiment, peer)
-    return await this.#promote(model, { head_id, parent: null, from: 'genesis' }, options)
+    const made = await this.#promote(model, { head_id, parent: null, from: 'genesis' }, options)
+    await this.#announce(made.head, made.artifact, [])
+    return made
+  }
+
+  /** Offers and announces a head that its store had as the canonical one when the validator came. */
+  async resume(canonical: HeadDescriptor): Promise<void> {
+    await this.#announce(canonical, await this.#store.loadManifest(canonical.artifact_id), [])
+  }
+
+  /**
+   * What trainers have announced for a window over the canonical head, with the artifacts fetched. A peer whose artifact
+   * cannot be had is left out, with its error.
+   *
+   * @throws AbortError
+   */
+  async collect(
+    window: number,
+    canonical: HeadDescriptor,
+    options: CallOptions = {},
+  ): Promise<Collected> {
+    const contributions: Candidate[] = []
+    const left: { peer_id: PeerId; error: unknown }[] = []
+    const known = this.#swarm.announcements
+    for (const announced of announcedUpdates(known, this.#experiment, window, canonical)) {
+      const { update, head, providers } = announced
+      try {
+        await ensureArtifact(this.#swarm, update.delta_artifact_id, providers, options)
+        contributions.push({
+          peer_id: update.peer_id,
+          head,
+          artifact: await this.#store.loadManifest(update.delta_artifact_id),
+          receipt: receiptOf(this.#experiment, announced),
+          quality_weight: update.quality_weight,
+        })
+      } catch (error) {
+        throwIfAborted(options.signal, 'collect contributions')
+        left.push({ peer_id: update.peer_id, error })
+      }
+    }
+    return { contributions, left }
+  }
+
+  /** Offers the canonical artifact no longer. */
+  close(): void {
+    this.#withdraw()
   }
 
   /**
@@ -56,7 +143,7 @@ export class Validator {
   async promote(
     window: number,
     canonical: HeadDescriptor,
-    contributions: readonly Contribution[],
+    contributions: readonly Candidate[],
     options: CallOptions = {},
   ): Promise<Promotion> {
     const ordered = this.#inMergeOrder(canonical, contributions)
@@ -80,14 +167,17 @@ export class Validator {
       const best = candidates.reduce((a, b) => (b.quality_weight > a.quality_weight ? b : a))
       const from = merged === null ? 'best candidate' : 'merge'
       const model = merged ?? best.model
-      return await this.#promote(model, { head_id, parent: canonical, from }, options)
+      const promotion = await this.#promote(model, { head_id, parent: canonical, from }, options)
+      const receipts = ordered.map(({ receipt }) => receipt.receipt_id)
+      await this.#announce(promotion.head, promotion.artifact, receipts)
+      return promotion
     } finally {
       for (const model of models.values()) await model.release()
     }
   }
 
   /** The contributions by receipt id, checked to be of one scope and one base (spec store#catalogue). */
-  #inMergeOrder(canonical: HeadDescriptor, contributions: readonly Contribution[]): Contribution[] {
+  #inMergeOrder(canonical: HeadDescriptor, contributions: readonly Candidate[]): Candidate[] {
     const catalog = new CheckpointCatalog()
     for (const { artifact } of contributions) catalog.insertArtifact(artifact)
     const { study_id, experiment_id, revision_id, merge_policy } = this.#experiment
@@ -136,6 +226,22 @@ export class Validator {
       await model.release()
       throw error
     }
+  }
+
+  async #announce(
+    head: HeadDescriptor,
+    artifact: ArtifactDescriptor,
+    receipts: readonly ContributionReceiptId[],
+  ): Promise<void> {
+    const { peerId } = this.#swarm
+    const withdraw = this.#swarm.provide(artifact)
+    this.#withdraw()
+    this.#withdraw = withdraw
+    await this.#swarm.announce(headAnnouncement(this.#experiment, peerId, head))
+    if (head.parent_head_id === null) return
+    await this.#swarm.announce(
+      mergeAnnouncement(this.#experiment, peerId, head, head.parent_head_id, receipts),
+    )
   }
 
   /** Evaluates, stores artifact and head, pins, and only then names the head canonical. */

@@ -16,6 +16,7 @@ import {
   readCanonicalHead,
   writeCanonicalHead,
 } from '../../lib/store/canonical-head.js'
+import { LocalNetwork } from '../../lib/swarm/index.js'
 import { Trainer, type Contribution } from '../../lib/training/trainer.js'
 import { Validator } from '../../lib/training/validator.js'
 import { seen } from '../project/support.js'
@@ -25,18 +26,23 @@ async function peersOf(options: RunOptions = {}) {
   const run = await Run.make(options)
   const registration = await run.project.datasetRegistration()
   const plan = await run.project.microshardPlan(registration)
+  const { project, experiment, store } = run
+  let members = 0
+  /** Each in a network of its own, all over one store. */
+  const alone = (peer: string) =>
+    new LocalNetwork(`net-${++members}`).join(peer, { store, roles: [] })
   const trainer = (peer: string) =>
-    new Trainer(peer, {
-      project: run.project,
-      experiment: run.experiment,
-      store: run.store,
+    new Trainer({
+      project,
+      experiment,
+      swarm: alone(peer),
       cache: new ShardCache(join(run.peersFolder, peer)),
       planner: new LeasePlanner(),
       registration,
       plan,
       localState: null,
     })
-  const validator = new Validator(run)
+  const validator = new Validator({ project, experiment, swarm: alone('validator') })
   const genesis = (await validator.genesis('peer-1')).head
   return {
     run,

@@ -16,9 +16,10 @@ class WithoutHooks(Plain):
         return {"weight": 1.0, "momentum": 0.0, "position": 0}
 
     def train_window(self, state: dict[str, Any], batches: list[dict[str, Any]]) -> Any:
+        leased = sum(ordinal for batch in batches for ordinal in batch["ordinals"])
         for _ in range(10):
             state["position"] += 1
-            gradient = state["weight"] - (state["position"] * 7919 % 101) / 101
+            gradient = state["weight"] - ((state["position"] * 7919 + leased) % 101) / 101
             state["momentum"] = 0.9 * state["momentum"] + gradient
             state["weight"] -= 0.01 * state["momentum"]
         return {"examples_processed": len(batches), "loss": abs(state["weight"])}
