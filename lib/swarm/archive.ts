@@ -11,13 +11,17 @@ import type { FetchReport } from '../store/index.js'
 import { ARCHIVED_HEADS } from './limits.js'
 import type { Swarm } from './swarm.js'
 
+/** Pauses before a head is fetched again that could not be, in milliseconds; each failure doubles it. */
+const RETRY_FIRST_MS = 500
+const RETRY_LAST_MS = 60_000
+
 /** How an archive works. */
 export interface ArchiveOptions extends OperationOptions {
   /** Heads that are kept, the last promoted ones. Default 8. */
   readonly keep?: number | undefined
   /** Told of each head when it is in the store and on offer. */
   readonly onKept?: ((head: HeadDescriptor, report: FetchReport) => void) | undefined
-  /** Told why a head could not be kept; it is tried again when another peer offers it. */
+  /** Told why a head could not be kept; it is tried again after a pause, and when another peer offers it. */
   readonly onProblem?: ((head: HeadId, error: unknown) => void) | undefined
 }
 
@@ -29,7 +33,7 @@ export interface ArchiveOptions extends OperationOptions {
 export async function archiveHeads(swarm: Swarm, options: ArchiveOptions = {}): Promise<void> {
   const archive = new Archive(swarm, options)
   // One of the two says what the other has left open, whichever comes first.
-  await Promise.all([
+  const work = Promise.all([
     (async () => {
       for await (const { certificate } of swarm.announcements.follow('Merge', options)) {
         await archive.promoted(certificate)
@@ -41,6 +45,11 @@ export async function archiveHeads(swarm: Swarm, options: ArchiveOptions = {}): 
       }
     })(),
   ])
+  try {
+    await work
+  } finally {
+    archive.end()
+  }
 }
 
 class Archive {
@@ -49,6 +58,8 @@ class Archive {
   readonly #promoted = new Map<HeadId, MergeCertificate>()
   /** What ends the keeping of a head; undefined while it is being fetched. */
   readonly #kept = new Map<HeadId, (() => Promise<void>) | undefined>()
+  readonly #failures = new Map<HeadId, number>()
+  readonly #timers = new Set<NodeJS.Timeout>()
 
   constructor(swarm: Swarm, options: ArchiveOptions) {
     this.#swarm = swarm
@@ -66,7 +77,8 @@ class Archive {
     if (certificate !== undefined) await this.#keep(certificate)
   }
 
-  async #keep({ merged_head_id, merged_artifact_id }: MergeCertificate): Promise<void> {
+  async #keep(certificate: MergeCertificate): Promise<void> {
+    const { merged_head_id, merged_artifact_id } = certificate
     if (this.#kept.has(merged_head_id) || !this.#isNew(merged_head_id)) return
     const announced = this.#swarm.announcements
       .of('Head')
@@ -82,7 +94,25 @@ class Archive {
       this.#kept.delete(merged_head_id)
       throwIfAborted(this.#options.signal, 'keep a head')
       this.#options.onProblem?.(merged_head_id, error)
+      this.#retryLater(certificate)
     }
+  }
+
+  /** A peer that is busy, or not yet connected, may have it the next time. */
+  #retryLater(certificate: MergeCertificate): void {
+    const failures = this.#failures.get(certificate.merged_head_id) ?? 0
+    this.#failures.set(certificate.merged_head_id, failures + 1)
+    const pause = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS)
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      // An abort ends the loops as well, which say so.
+      this.#keep(certificate).catch(() => undefined)
+    }, pause)
+    this.#timers.add(timer.unref())
+  }
+
+  end(): void {
+    for (const timer of this.#timers) clearTimeout(timer)
   }
 
   /** Whether it is among the last promoted heads, which are those that are kept. */
@@ -109,6 +139,7 @@ class Archive {
     await this.#swarm.announce({
       Head: { overlay, provider_peer_id: peerId, head, announced_at: timestampNow() },
     })
+    this.#failures.delete(head.head_id)
     this.#options.onKept?.(head, report)
     await this.#dropOldest()
   }

@@ -142,6 +142,27 @@ describe('an archive', () => {
     await assert.rejects(end, AbortError)
   })
 
+  it('tries again by itself when a head could not be fetched', async () => {
+    const maker = peer('maker')
+    const { kept, problems, end } = archive(peer('keeper'))
+    const artifact = await maker.store.storeArtifactBytes(
+      SERVE_HEAD,
+      Buffer.from('weights'),
+      chunkingScheme(4),
+    )
+    const { artifact_id } = artifact
+    const created_at = timestampNow()
+    const rest = { parent_head_id: 'base', global_step: 1, created_at, metrics: {} }
+    const head = { head_id: 'head-1', ...SCOPE, artifact_id, ...rest }
+    await announceHead(maker, head)
+    await promote(maker, head)
+    await until(() => problems.length > 0)
+    maker.provide(artifact)
+    await until(() => kept.length === 1)
+    stop.abort()
+    await assert.rejects(end, AbortError)
+  })
+
   it('keeps the last ones, and gives the room of the others back', async () => {
     const maker = peer('maker')
     const keeper = peer('keeper')

@@ -53,7 +53,7 @@ class RunningNode {
 }
 
 describe('torchbed node', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let folder: string
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'torchbed-node-'))
@@ -63,7 +63,7 @@ describe('torchbed node', function () {
   const run = (name: string, ...args: string[]) =>
     new RunningNode(['--folder', join(folder, name), ...args])
 
-  it('meets others, tells what they promote, and keeps it as an archive', async () => {
+  it('meets others, tells what they promote, and keeps it as an archive, over kill -9 too', async () => {
     const experiment = ['--experiment', 'study/exp']
     const bootstrap = run('bootstrap', '--role', 'bootstrap', ...experiment)
     const address = await bootstrap.address()
@@ -109,15 +109,16 @@ describe('torchbed node', function () {
       await maker.stop()
     }
     await bootstrap.event('left')
-    const { code, stdout, stderr } = await archive.stop('SIGTERM')
-    assert.deepEqual([code, stderr], [143, ''])
-    assert.deepEqual(jsonEvents(stdout).at(-1), { event: 'interrupted', signal: 'SIGTERM' })
-    const again = run('archive', '--role', 'archive', '--join', address, ...experiment)
+    const { signal, stdout: before } = await archive.stop('SIGKILL')
+    assert.equal(signal, 'SIGKILL')
+    const again = run('archive', '--role', 'archive', '--join', address)
     const { fetchedBytes } = await again.event('kept')
     assert.equal(fetchedBytes, 0)
-    const first = jsonEvents(stdout).find(({ event }) => event === 'listening')
+    const first = jsonEvents(before).find(({ event }) => event === 'listening')
     assert.equal((await again.event('listening')).peerId, first?.peerId)
-    assert.equal((await again.stop('SIGINT')).code, 130)
+    const { code, stdout, stderr } = await again.stop('SIGTERM')
+    assert.deepEqual([code, stderr], [143, ''])
+    assert.deepEqual(jsonEvents(stdout).at(-1), { event: 'interrupted', signal: 'SIGTERM' })
     assert.equal((await bootstrap.stop('SIGINT')).code, 130)
   })
 
