@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from types import AsyncGeneratorType, GeneratorType
@@ -16,7 +18,16 @@ from plain import Plain
 class Hooked(Plain):
     callable_hooks = frozenset(
         {"echo", "predict", "state_of", "keep", "fail", "odd", "describe"}
-        | {"count", "count_async", "log", "stubborn", "wait", "large_items", "left_behind"}
+        | {
+            "count",
+            "count_async",
+            "log",
+            "stubborn",
+            "wait",
+            "large_items",
+            "left_behind",
+            "memory",
+        }
     )
     kept: Any = None
 
@@ -132,6 +143,15 @@ class Hooked(Plain):
                 if type(item) in (GeneratorType, AsyncGeneratorType) and item.__name__ in own
             ),
         }
+
+    def memory(self) -> dict[str, int]:
+        """Count Python's objects, and the bytes of the process that are in memory, on Linux."""
+        gc.collect()
+        resident = 0
+        if sys.platform == "linux":
+            with open("/proc/self/statm") as file:
+                resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return {"objects": len(gc.get_objects()), "resident": resident}
 
     def large_items(self) -> Iterator[Any]:
         """Yield one tensor, changed in place between two items."""
