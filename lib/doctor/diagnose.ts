@@ -51,7 +51,7 @@ export async function diagnose(
   found(await checkCopies(workingFolder()))
   const addon = checkAddon()
   found(addon)
-  const python = await findPython({ executable: options.python, fresh: true }).catch(
+  const python = await findPython({ python: options.python, fresh: true }).catch(
     (error: unknown) => {
       if (!(error instanceof TorchbedError)) throw error
       found(failedCheck('python', error))

@@ -7,6 +7,8 @@ import type { PyInput, PyValue } from './values.js'
  * blocks it.
  */
 export interface PythonRuntime extends AsyncDisposable {
+  /** The Python that runs. Its version is null for one that only runs third-party workers. */
+  readonly python: { readonly version: string | null; readonly executable: string }
   readonly state: RuntimeState
   /** Synchronous; does not call into Python. */
   stats(): RuntimeStats
@@ -92,8 +94,8 @@ export interface RuntimeStats {
   readonly models: number | null
   /** Memory lent to Python just now, or kept by it. */
   readonly lent: { readonly buffers: number; readonly bytes: number }
-  /** The version is null for a Python that only runs third-party workers. */
-  readonly python: { readonly version: string | null; readonly executable: string }
+  /** As of the runtime. */
+  readonly python: PythonRuntime['python']
   /** Of this process, in bytes: all of it, Python's share included where Python lives here. */
   readonly memory: { readonly rss: number; readonly arrayBuffers: number }
 }

@@ -140,7 +140,7 @@ describe('finding Python', function () {
       const env = { ...bare(), VIRTUAL_ENV: dirname(dirname(active)) }
       const named = { ...env, TORCHBED_PYTHON: byVariable }
       const chosen = [
-        await findPython({ env: named, executable: byOption }),
+        await findPython({ env: named, python: byOption }),
         await findPython({ env: named }),
         await findPython({ env: { ...named, TORCHBED_PYTHON: '' } }),
       ]
@@ -148,7 +148,7 @@ describe('finding Python', function () {
         chosen.map(({ executable }) => executable),
         [byOption, byVariable, active],
       )
-      assert.match(chosen[0]!.chosenBecause, /option "executable"/)
+      assert.match(chosen[0]!.chosenBecause, /option "python"/)
       assert.match(chosen[1]!.chosenBecause, /TORCHBED_PYTHON/)
       assert.match(chosen[2]!.chosenBecause, /VIRTUAL_ENV/)
     })
@@ -189,9 +189,9 @@ describe('finding Python', function () {
 
     it('looks a bare name up on PATH and a relative path in the working folder', async () => {
       const executable = await folder.virtualEnvironment('env', real)
-      const byName = await findPython({ executable: 'python', env: bare(dirname(executable)) })
+      const byName = await findPython({ python: 'python', env: bare(dirname(executable)) })
       const relative = join('env', 'bin', 'python')
-      const byPath = await findPython({ executable: relative, env: bare(), cwd: folder.path })
+      const byPath = await findPython({ python: relative, env: bare(), cwd: folder.path })
       assert.equal(byName.executable, executable)
       assert.equal(byPath.executable, executable)
     })
@@ -212,7 +212,7 @@ describe('finding Python', function () {
         const executable = await interpreter(version)
         if (executable === null) continue
         tried += 1
-        await assert.rejects(findPython({ executable }), (error) => {
+        await assert.rejects(findPython({ python: executable }), (error) => {
           assert.ok(error instanceof PythonTooOldError, String(error))
           assert.ok(error.message.includes(`"${executable}" is Python ${version}.`), error.message)
           assert.match(error.message, /3\.11 or newer.*TORCHBED_PYTHON/s)
@@ -236,7 +236,7 @@ describe('finding Python', function () {
         'import sysconfig\nv = sysconfig.get_config_vars()\n' +
           "v['LIBDIR'] = v['LIBPL'] = sys.base_prefix = '/nonexistent'",
       )
-      await assert.rejects(findPython({ executable }), (error) => {
+      await assert.rejects(findPython({ python: executable }), (error) => {
         assert.ok(error instanceof PythonSharedLibraryError, String(error))
         assert.match(error.message, /looked for \/nonexistent\/libpython3\.\d+\.so/)
         assert.match(
@@ -281,7 +281,7 @@ describe('finding Python', function () {
     for (const { title, statements, error: expected, message } of alterations) {
       it(title, async () => {
         const executable = await folder.altered('python', real, statements)
-        await assert.rejects(findPython({ executable }), (error) => {
+        await assert.rejects(findPython({ python: executable }), (error) => {
           assert.ok(error instanceof expected, String(error))
           assert.match(error.message, message)
           return true
@@ -291,12 +291,12 @@ describe('finding Python', function () {
 
     it('refuses a program that fails, quoting what it said', async () => {
       const executable = await folder.script('python', 'echo "no such version" >&2; exit 1')
-      await assert.rejects(findPython({ executable }), {
+      await assert.rejects(findPython({ python: executable }), {
         name: 'PythonNotFoundError',
         message:
           `Cannot use "${executable}" as Python: ` +
           'it ended with exit code 1, saying "no such version". ' +
-          'Name a working CPython with TORCHBED_PYTHON or the option "executable". ' +
+          'Name a working CPython with TORCHBED_PYTHON or the option "python". ' +
           '`npx torchbed doctor` checks the whole installation',
       })
     })
@@ -304,7 +304,7 @@ describe('finding Python', function () {
     it('refuses a program that hangs, once the time limit is over', async () => {
       const executable = await folder.script('python', 'sleep 3; echo late')
       const start = Date.now()
-      await assert.rejects(findPython({ executable, timeoutMs: 300 }), (error) => {
+      await assert.rejects(findPython({ python: executable, timeoutMs: 300 }), (error) => {
         assert.ok(error instanceof PythonNotFoundError, String(error))
         assert.match(error.message, /did not answer within 0\.3 s/)
         return true
@@ -314,7 +314,7 @@ describe('finding Python', function () {
 
     it('refuses a program that floods its output', async () => {
       const executable = await folder.script('python', 'exec yes torchbed-probe:')
-      await assert.rejects(findPython({ executable }), /printed too much/)
+      await assert.rejects(findPython({ python: executable }), /printed too much/)
     })
 
     it('refuses whatever is printed that is not an answer', async () => {
@@ -324,7 +324,7 @@ describe('finding Python', function () {
       await fc.assert(
         fc.asyncProperty(line, fc.boolean(), async (text, marked) => {
           await folder.write('answer', `${marked ? 'torchbed-probe:' : ''}${text}\n`)
-          await assert.rejects(findPython({ executable }), {
+          await assert.rejects(findPython({ python: executable }), {
             name: 'PythonNotFoundError',
             message: /did not answer as Python does/,
           })
@@ -335,7 +335,7 @@ describe('finding Python', function () {
 
     it('refuses a name or path that does not exist, and points into an environment', async () => {
       const absent = join(folder.path, 'absent')
-      await assert.rejects(findPython({ executable: absent }), (error) => {
+      await assert.rejects(findPython({ python: absent }), (error) => {
         assert.ok(error instanceof PythonNotFoundError)
         assert.ok(error.message.includes(`"${absent}"`), error.message)
         return true
@@ -343,7 +343,7 @@ describe('finding Python', function () {
       const named = findPython({ env: { ...bare(folder.path), TORCHBED_PYTHON: 'python3.99' } })
       await assert.rejects(named, /"python3\.99" that TORCHBED_PYTHON names: it is not on PATH/)
       const inside = await folder.virtualEnvironment('env', real)
-      await assert.rejects(findPython({ executable: dirname(dirname(inside)) }), (error) => {
+      await assert.rejects(findPython({ python: dirname(dirname(inside)) }), (error) => {
         assert.ok(error instanceof PythonNotFoundError)
         assert.ok(error.message.includes(`name ${inside} instead`), error.message)
         return true

@@ -30,7 +30,7 @@ const COMMAND = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
 const ASK = `
 const { findPython } = await import(process.argv[1])
-const options = { executable: process.argv[2], fresh: process.argv[3] === 'fresh' }
+const options = { python: process.argv[2], fresh: process.argv[3] === 'fresh' }
 console.log(JSON.stringify(await findPython(options)))
 `
 const START = `

@@ -42,7 +42,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<boolean> 
       'that makes them as "dataset.prepare" ("torchbed init" writes an example)'
     throw new ConfigError('Cannot load the dataset', [{ path: 'dataset.root', message }])
   }
-  const { executable } = await findPython({ executable: options.python })
+  const { executable } = await findPython({ python: options.python })
   refuseAborted(options.signal)
   options.onStart()
   await run(executable, script, options)

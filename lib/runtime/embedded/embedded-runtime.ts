@@ -98,7 +98,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     let python =
       options.python === undefined && started !== undefined
         ? started
-        : await findPython({ executable: options.python })
+        : await findPython({ python: options.python })
     const bridge = loadBridge(
       python.libpython,
       (pieces) => output.write(pieces),
@@ -114,7 +114,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     }
     if (executable === '' && bridge.pythonVersion().split(' ', 1)[0] !== python.version) {
       // What is known of it may be of before it was upgraded.
-      python = await findPython({ executable: options.python, fresh: true })
+      python = await findPython({ python: options.python, fresh: true })
     }
     stopAtExit(bridge, graceMs)
     const start = {

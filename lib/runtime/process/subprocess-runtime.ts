@@ -76,13 +76,12 @@ export interface SubprocessRuntimeOptions {
  */
 export class SubprocessRuntime extends EventEmitter<OutputEvents> implements PythonRuntime {
   /** The Python that runs the workers. */
-  readonly python: string
+  readonly python: PythonRuntime['python']
   readonly #program: WorkerOptions
   readonly #session: SessionOptions
   readonly #sessions = new Set<SubprocessSession>()
   /** What stops them, with workloads that are being opened. */
   readonly #opening = new Map<AbortController, Promise<unknown>>()
-  readonly #version: string | null
   #closed = false
 
   /**
@@ -95,21 +94,19 @@ export class SubprocessRuntime extends EventEmitter<OutputEvents> implements Pyt
     refuseBadNumbers(options)
     const { python, module = OWN_WORKER } = options
     const { executable, version } = await workerPython(python, module)
-    return new SubprocessRuntime(executable, version, module, options)
+    return new SubprocessRuntime({ executable, version }, module, options)
   }
 
   private constructor(
-    python: string,
-    version: string | null,
+    python: PythonRuntime['python'],
     module: string,
     options: SubprocessRuntimeOptions,
   ) {
     super()
     const isOwn = module === OWN_WORKER
     this.python = python
-    this.#version = version
     this.#program = {
-      python,
+      python: python.executable,
       module,
       env: options.env ?? {},
       startTimeoutMs:
@@ -142,7 +139,7 @@ export class SubprocessRuntime extends EventEmitter<OutputEvents> implements Pyt
       sessions: this.#sessions.size,
       models: null,
       lent: { buffers: 0, bytes: 0 },
-      python: { version: this.#version, executable: this.python },
+      python: this.python,
       memory: { rss, arrayBuffers },
     }
   }
@@ -225,7 +222,7 @@ async function workerPython(
 ): Promise<{ executable: string; version: string | null }> {
   const named = python ?? process.env.TORCHBED_PYTHON ?? ''
   try {
-    return await findPython({ executable: python })
+    return await findPython({ python: python })
   } catch (error) {
     const isFit =
       error instanceof PythonSharedLibraryError ||

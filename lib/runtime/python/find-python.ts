@@ -1,7 +1,7 @@
 /**
  * Find the Python that this process is to run, by asking the interpreters themselves.
  *
- * The first of these that fits is chosen: the option `executable`; `TORCHBED_PYTHON`; the active
+ * The first of these that fits is chosen: the option `python`; `TORCHBED_PYTHON`; the active
  * virtual environment; the active conda environment; `.venv` in the working folder; `python3`,
  * `python` and `python3.14` to `python3.11` on `PATH`. To fit, it must be CPython 3.11 or newer
  * with a GIL and a shared library. One that is named (option or `TORCHBED_PYTHON`) must fit; the
@@ -61,7 +61,7 @@ export interface RefusedPython {
 /** Options of {@link findPython}. */
 export interface FindPythonOptions extends ProbeOptions {
   /** The interpreter: a path, relative to `cwd`, or a name on `PATH`. Default: search. */
-  readonly executable?: string | undefined
+  readonly python?: string | undefined
   /**
    * Run the interpreters even where their answers are known from before. Default false: an answer is kept for the
    * life of the process, and on disk until the interpreter changes, unless `TORCHBED_PROBE_CACHE` is `0`.
@@ -196,8 +196,8 @@ interface Named {
   readonly source: string
 }
 
-function namedExecutable({ executable, env = process.env }: FindPythonOptions): Named | null {
-  if (executable !== undefined) return { name: executable, source: 'the option "executable"' }
+function namedExecutable({ python, env = process.env }: FindPythonOptions): Named | null {
+  if (python !== undefined) return { name: python, source: 'the option "python"' }
   const name = env.TORCHBED_PYTHON ?? ''
   return name === '' ? null : { name, source: 'TORCHBED_PYTHON' }
 }

@@ -17,7 +17,7 @@ import type { ProbeFacts } from './probe-facts.js'
 /** Oldest supported minor version of Python 3: the first whose stable ABI has `Py_buffer`. */
 export const OLDEST_PYTHON_MINOR = 11
 
-const NAME_ANOTHER = 'Or name another Python with TORCHBED_PYTHON or the option "executable"'
+const NAME_ANOTHER = 'Or name another Python with TORCHBED_PYTHON or the option "python"'
 
 /** An interpreter that was looked at and does not fit, as far as a list says. */
 interface Refused {
@@ -66,7 +66,7 @@ export function noExecutable(
 /** @param reason such as `ended with exit code 1, saying "…"` */
 export function doesNotRun(path: string, reason: string, cause: unknown): PythonNotFoundError {
   return new PythonNotFoundError(`Cannot use "${path}" as Python: it ${reason}`, {
-    otherwise: 'Name a working CPython with TORCHBED_PYTHON or the option "executable"',
+    otherwise: 'Name a working CPython with TORCHBED_PYTHON or the option "python"',
     cause,
   })
 }
@@ -76,7 +76,7 @@ export function notCpython(path: string, implementation: string): PythonNotFound
     `"${path}" is ${implementation}, but only CPython can be embedded`,
     {
       remedy: installPython(),
-      otherwise: 'Or name a CPython interpreter with TORCHBED_PYTHON or the option "executable"',
+      otherwise: 'Or name a CPython interpreter with TORCHBED_PYTHON or the option "python"',
     },
   )
 }

@@ -7,6 +7,7 @@ export function sizing(
   listener: (bytes: number) => void = () => undefined,
 ): PythonRuntime {
   return {
+    python: runtime.python,
     state: runtime.state,
     stats: () => runtime.stats(),
     openWorkload: async (spec, options) => {

@@ -75,7 +75,7 @@ describe('torchbed doctor', function () {
       const failure = check(await doctor(['--python', old], only()), 'python')
       assert.equal(failure.code, 'ERR_PYTHON_TOO_OLD')
       assert.match(failure.detail!, /is Python 3\.10\.\d+, but torchbed needs 3\.11/)
-      await saysAsThrown(failure, findPython({ executable: old }))
+      await saysAsThrown(failure, findPython({ python: old }))
     })
 
     it('names a free-threaded Python, or one that answers as such a build where there is none', async () => {
@@ -84,7 +84,7 @@ describe('torchbed doctor', function () {
       const executable = build ?? (await folder.altered('python', real, statements))
       const failure = check(await doctor(['--python', executable], only()), 'python')
       assert.equal(failure.code, 'ERR_PYTHON_FREE_THREADED')
-      await saysAsThrown(failure, findPython({ executable }))
+      await saysAsThrown(failure, findPython({ python: executable }))
     })
 
     it('names a static Python whose shared library is not installed', async function () {
@@ -93,7 +93,7 @@ describe('torchbed doctor', function () {
       const failure = check(await doctor(['--python', executable], only()), 'python')
       assert.equal(failure.code, 'ERR_PYTHON_NO_SHARED_LIBRARY')
       assert.match(failure.detail!, /has no shared libpython; looked for/)
-      await saysAsThrown(failure, findPython({ executable }))
+      await saysAsThrown(failure, findPython({ python: executable }))
     })
 
     /** Debian's static interpreter in a prefix of its own, which has all but libpython. */
@@ -128,7 +128,7 @@ describe('torchbed doctor', function () {
 
       const named = await doctor(['--python', '.venv/bin/python'], only())
       const byName = check(named, 'python')
-      await saysAsThrown(byName, findPython({ executable: '.venv/bin/python', cwd: folder.path }))
+      await saysAsThrown(byName, findPython({ python: '.venv/bin/python', cwd: folder.path }))
       // Without pip, whose installation takes longer than all the rest.
       await mkdir(join(folder.path, 'quick'))
       await folder.script(join('quick', 'python3'), `exec '${real}' "$@" --without-pip`)
@@ -152,7 +152,7 @@ describe('torchbed doctor', function () {
       const failure = check(await doctor(['--python', executable], only()), 'python')
       assert.ok(failure.detail!.includes(`was made from ${gone}, which is gone`), failure.detail)
       assert.equal(failure.remedy, `python3 -m venv --clear '${join(folder.path, 'moved')}'`)
-      await saysAsThrown(failure, findPython({ executable }))
+      await saysAsThrown(failure, findPython({ python: executable }))
     })
 
     it('names a Python for another processor', async function () {
@@ -165,7 +165,7 @@ describe('torchbed doctor', function () {
       const failure = check(await doctor(['--python', executable], only()), 'python')
       assert.equal(failure.code, 'ERR_PYTHON_NO_SHARED_LIBRARY')
       assert.match(failure.detail!, /is a Python for aarch64, .* x64 Node\.js/)
-      await saysAsThrown(failure, findPython({ executable }))
+      await saysAsThrown(failure, findPython({ python: executable }))
     })
 
     it('says of an active environment that it passes over why it does', async function () {

@@ -36,7 +36,7 @@ describe('SubprocessRuntime', () => {
       const folder = await Folder.create()
       try {
         const python = await unembeddable(folder)
-        const { code } = await failure(findPython({ executable: python }))
+        const { code } = await failure(findPython({ python: python }))
         assert.equal(code, 'ERR_PYTHON_FREE_THREADED')
         const session = await runtimes.open({ python })
         assert.equal(session.workloadName, 'plain')
