@@ -1,44 +1,68 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { syncFolder } from './atomic-write.js'
+
+const ATTEMPTS = 3
 
 /**
  * Makes a folder, and those above it that are missing. Each is named on the disk when this resolves, so that a
  * crash of the machine cannot take away what is then written into it; with `none`, that is left to the system.
  *
+ * Not `mkdir` with `recursive`: where a file system says ENOENT to whatever is to be made in it, as /proc does, Node.js
+ * tries again without end; and it says ENOENT of a read-only file system, too.
+ *
  * @throws the system's error
  */
 export async function makeFolder(folder: string, sync: 'full' | 'none' = 'full'): Promise<void> {
-  const first = await mkdir(folder, { recursive: true }).catch((error: unknown) =>
-    makeStepByStep(folder, error),
-  )
-  if (first === undefined || sync === 'none') return
-  const top = dirname(resolve(first))
-  let at = resolve(folder)
-  while (at !== top && at !== dirname(at)) {
-    at = dirname(at)
-    await syncFolder(at)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await makeMissing(folder, sync)
+      return
+    } catch (error) {
+      // One above it may have been removed meanwhile; that does not go on for long.
+      if (!hasCode(error, 'ENOENT') || attempt === ATTEMPTS) throw error
+    }
   }
 }
 
-/**
- * Node.js says ENOENT for whatever keeps it from making the folders above, a read-only file system among others. Making
- * them one by one gives the system's own reason.
- */
-async function makeStepByStep(folder: string, error: unknown): Promise<string | undefined> {
+async function makeMissing(folder: string, sync: 'full' | 'none'): Promise<void> {
+  const missing: string[] = []
   let at = resolve(folder)
-  let reason = error
-  while (hasCode(reason, 'ENOENT')) {
-    try {
-      await mkdir(at)
-      return await mkdir(folder, { recursive: true })
-    } catch (next) {
-      reason = next
-    }
-    if (at === dirname(at)) break
+  while (!(await isMade(at))) {
+    missing.push(at)
     at = dirname(at)
   }
-  throw hasCode(reason, 'EEXIST') ? error : reason
+  for (const path of missing.reverse()) {
+    await mkdir(path).catch(async (error: unknown) => {
+      // Another may have made it meanwhile.
+      if (!hasCode(error, 'EEXIST') || !(await isFolder(path))) throw error
+    })
+    if (sync === 'full') await syncFolder(dirname(path))
+  }
+}
+
+/** Whether the folder is there; false when one above it is not. */
+async function isMade(folder: string): Promise<boolean> {
+  try {
+    return (await stat(folder)).isDirectory() || refuse('EEXIST', folder)
+  } catch (error) {
+    // Of a root nothing is above it: on a drive that is not there, for one.
+    if (!hasCode(error, 'ENOENT') || folder === dirname(folder)) throw error
+    return false
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+}
+
+function refuse(code: string, path: string): never {
+  throw Object.assign(new Error(`${code}: a file is in the place of the folder '${path}'`), {
+    ...{ code, path, syscall: 'mkdir' },
+  })
 }
 
 function hasCode(error: unknown, code: string): boolean {

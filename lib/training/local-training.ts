@@ -1,7 +1,7 @@
 /** The roles on a swarm in this process, over one store: the loop of spec project#training-loop without a network. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../files/make-folder.js'
 import type { FsArtifactStore } from '../store/index.js'
 import { LeasePlanner, ShardCache } from '../data/index.js'
 import { ConfigError } from '../errors.js'
@@ -130,7 +130,7 @@ async function makeTrainers(
       const peer = swarm.peerId
       const own = join(parts.peersFolder, pathComponent(peer))
       const root = join(own, 'datasets')
-      await mkdir(root, { recursive: true })
+      await makeFolder(root, 'none')
       return new Trainer({
         project,
         experiment: parts.experiment,

@@ -45,6 +45,22 @@ describe('making a folder', () => {
     if (!ran) this.skip()
   })
 
+  it('ends where a file system says that what is to be made is not there', async function () {
+    if (process.platform !== 'linux') this.skip()
+    await assert.rejects(makeFolder('/proc/nothing/here'), { code: 'ENOENT' })
+  })
+
+  it('fails where a file is in its place', async () => {
+    await writeFile(join(root, 'file'), '')
+    await assert.rejects(makeFolder(join(root, 'file')), { code: 'EEXIST' })
+  })
+
+  it('is made once by many that ask for it at one time', async () => {
+    const folder = join(root, 'a', 'b', 'c', 'd')
+    await Promise.all(Array.from({ length: 20 }, () => makeFolder(folder)))
+    assert.ok((await stat(folder)).isDirectory())
+  })
+
   it('fails with the error of the system where a file is in the way', async () => {
     await writeFile(join(root, 'file'), '')
     await assert.rejects(makeFolder(join(root, 'file', 'a')), { code: 'ENOTDIR' })

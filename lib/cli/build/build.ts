@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { makeFolder } from '../../files/make-folder.js'
 import { libraryBeside } from '../../runtime/embedded/addon-place.js'
 import { packageRoot } from '../../runtime/package-root.js'
 import { compile } from './compile.js'
@@ -60,7 +61,7 @@ function output({ onOutput }: BuildAddonOptions): Pick<BuildAddonOptions, 'onOut
 
 async function checkWritable(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder, 'none')
     await access(folder, constants.W_OK)
   } catch (cause) {
     throw new BuildError(`Cannot write to ${folder}: ${(cause as Error).message}`, {

@@ -1,10 +1,11 @@
 /** Runs CMake on CMakeLists.txt, the one description of the native build. */
 import { spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
+import { makeFolder } from '../../files/make-folder.js'
 import { BuildError } from './errors.js'
 import type { BuildTools } from './tools.js'
 
@@ -39,7 +40,7 @@ export interface Compilation {
  */
 export async function compile(compilation: Compilation): Promise<string> {
   const { out, configuration = 'Release', target } = compilation
-  await mkdir(out, { recursive: true })
+  await makeFolder(out, 'none')
   await removeForeignCache(compilation)
   let configured = await run(compilation, 'configure', configureArguments(compilation))
   if (configured !== null) {

@@ -1,5 +1,6 @@
-import { lstat, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { lstat, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../../files/make-folder.js'
 import { ConfigError } from '../../errors.js'
 import { writeFileAtomic } from '../../files/atomic-write.js'
 import { packageRoot } from '../../runtime/package-root.js'
@@ -30,7 +31,7 @@ export async function writeProject(folder: string, force: boolean): Promise<Writ
   }))
   if (!force) refuseExisting(folder, await existing(files.map(({ to }) => to)))
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder, 'none')
     for (const { from, to } of files) {
       const content = await readFile(from)
       // Not even a file that has come since.

@@ -2,6 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { ConfigError } from '../../errors.js'
+import { makeFolder } from '../../files/make-folder.js'
 import { createNode, type ExperimentScope, type TrainingNode } from '../../p2p/index.js'
 import { archiveHeads, type PeerRole } from '../../swarm/index.js'
 import { describeError } from '../report-error.js'
@@ -23,13 +25,19 @@ const PEERS_INTERVAL_MS = 500
 /**
  * Runs a peer until the signal fires, and stops it then.
  *
- * @throws the errors of `createNode`
+ * @throws ConfigError when the folder cannot be made; the errors of `createNode`
  */
 export async function runNode(
   { role, join, ...options }: NodeRun,
   report: NodeReporter,
   signal: AbortSignal,
 ): Promise<void> {
+  await makeFolder(options.folder).catch((cause: unknown) => {
+    const message = `${(cause as Error).message}; choose another folder with --folder`
+    throw new ConfigError(`Cannot write to ${options.folder}`, [{ path: '--folder', message }], {
+      cause,
+    })
+  })
   const roles: readonly PeerRole[] = [ROLES[role]]
   const node = await createNode({
     ...options,

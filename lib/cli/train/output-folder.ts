@@ -1,5 +1,6 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../../files/make-folder.js'
 import { ConfigError } from '../../errors.js'
 import { writeFileAtomic } from '../../files/atomic-write.js'
 
@@ -27,7 +28,7 @@ export class OutputFolder {
     const folder = new OutputFolder(path)
     const probe = join(path, `.probe-${process.pid}`)
     try {
-      await mkdir(path, { recursive: true })
+      await makeFolder(path, 'none')
       await writeFileAtomic(probe, '')
       await rm(probe)
     } catch (cause) {

@@ -146,6 +146,10 @@ describe('torchbed node', function () {
     await refused(['--network', 'n', '--join', 'localhost'], /"localhost" is no multiaddress/)
     await refused(['--network', 'n', '--experiment', 'a'], /"a" is not study\/experiment/)
     await refused(['--network', 'a/b'], /a network id is a text without a slash/)
+    await refused(
+      ['--network', 'n', '--folder', '/dev/null/x'],
+      /choose another folder with --folder/,
+    )
     await refused([], /required option '--network <id>' not specified/)
     await refused(['--network', 'n', '--role', 'king'], /Allowed choices are viewer, archive/)
   })
