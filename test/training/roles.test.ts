@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LeasePlanner, ShardCache } from '../../lib/data/index.js'
 import type { HeadDescriptor, PeerId } from '../../lib/schema/index.js'
 import { ArtifactUnavailableError, LocalNetwork, type LocalSwarm } from '../../lib/swarm/index.js'
 import {
   announcedUpdates,
   canonicalHead,
-  Trainer,
   Validator,
   type Contribution,
 } from '../../lib/training/index.js'
+import { trainerOf, trainOnSwarms } from './roles-support.js'
 import { openStore, Run } from './support.js'
 
 const PEERS = ['peer-1', 'peer-2', 'peer-3']
@@ -33,50 +32,11 @@ describe('roles with a store each', () => {
     return network.join(peer, { store: openStore(root), roles: [] })
   }
 
-  async function trainerOf(swarm: LocalSwarm): Promise<Trainer> {
-    const { project, experiment } = run
-    const registration = await project.datasetRegistration()
-    const cache = join(run.folder, 'caches', swarm.peerId)
-    await mkdir(cache, { recursive: true })
-    return new Trainer({
-      project,
-      experiment,
-      swarm,
-      cache: new ShardCache(cache),
-      planner: new LeasePlanner(),
-      registration,
-      plan: await project.microshardPlan(registration),
-      localState: null,
-    })
-  }
-
   it('promote the artifacts that peers over one store promote', async () => {
     const expected = (await run.train(3)).promotions().map(({ artifact }) => artifact.artifact_id)
-    const { project, experiment } = run
-    const swarm = await member('validator')
-    const validator = new Validator({ project, experiment, swarm })
+    const validator = await member('validator')
     const swarms = await Promise.all(PEERS.map(member))
-    const trainers = await Promise.all(swarms.map(trainerOf))
-    const ids = [(await validator.genesis('peer-1')).artifact.artifact_id]
-    for (let window = 1; window <= 3; window++) {
-      for (const [index, trainer] of trainers.entries()) {
-        // A trainer needs nothing but its swarm to know what to begin from.
-        const canonical = canonicalHead(swarms[index]!.announcements, experiment)
-        assert.equal(canonical?.head.global_step, window - 1)
-        await trainer.window(window, canonical.head)
-      }
-      const base = canonicalHead(swarm.announcements, experiment)!.head
-      const { contributions, left } = await validator.collect(window, base)
-      assert.deepEqual(left, [])
-      assert.deepEqual(
-        contributions.map(({ peer_id }) => peer_id),
-        PEERS,
-      )
-      ids.push((await validator.promote(window, base, contributions)).artifact.artifact_id)
-    }
-    assert.deepEqual(ids, expected)
-    for (const trainer of trainers) await trainer.close()
-    validator.close()
+    assert.deepEqual(await trainOnSwarms(run, validator, swarms, 3), expected)
     assert.equal(await run.models(), 0n)
   })
 
@@ -94,7 +54,7 @@ describe('roles with a store each', () => {
       swarms = await Promise.all(PEERS.map(member))
       contributions = []
       for (const other of swarms) {
-        const trainer = await trainerOf(other)
+        const trainer = await trainerOf(run, other)
         contributions.push(await trainer.window(1, base))
         // What it offers ends with it; this test says what is offered.
         await trainer.close()

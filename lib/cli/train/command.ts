@@ -8,7 +8,8 @@ import { CONFIG_NAME, readTrainConfig } from './config.js'
 import type { TrainReporter } from './events.js'
 import { JsonLinesReporter } from './json-lines.js'
 import { QuietReporter } from './quiet.js'
-import { runTraining, type TrainProgress } from './run.js'
+import type { TrainProgress } from './record.js'
+import { runTraining } from './run.js'
 import { TerminalReporter } from './terminal.js'
 
 /** What stops a run, and the exit code. SIGHUP says that the terminal is gone. */

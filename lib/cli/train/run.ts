@@ -1,22 +1,21 @@
+/** `torchbed train` from its config to its summary: the dataset, Python, the loop. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FsArtifactStore } from '../../store/index.js'
 import { LeasePlanner } from '../../data/index.js'
-import { writeFileAtomic } from '../../files/atomic-write.js'
 import { pythonInput } from '../../project/python-input.js'
 import { TorchProject } from '../../project/torch-project.js'
 import { EmbeddedRuntime } from '../../runtime/embedded/embedded-runtime.js'
-import { json, type HeadDescriptor } from '../../schema/index.js'
+import { json } from '../../schema/index.js'
 import type { Experiment } from '../../training/experiment.js'
 import { localDataset } from '../../data/local-dataset.js'
 import { localTraining } from '../../training/local-training.js'
-import type { Contribution } from '../../training/trainer.js'
 import type { TrainConfig } from './config.js'
-import { lossAndAccuracyCurve } from './curve.js'
-import { numericMetric, type PeerWindow, type TrainReporter, type TrainSummary } from './events.js'
-import { TrainHistory } from './history.js'
+import type { TrainReporter, TrainSummary } from './events.js'
 import { LoopDelay } from './loop-delay.js'
 import { OutputFolder } from './output-folder.js'
 import { prepareDataset } from './prepare.js'
+import { TrainRecord, type TrainProgress } from './record.js'
 
 /** How long the idle event loop is watched for comparison, in milliseconds. */
 const IDLE_WATCH_MS = 1000
@@ -37,14 +36,6 @@ export interface TrainRunOptions {
   readonly python?: string | undefined
   readonly reporter: TrainReporter
   readonly signal: AbortSignal
-}
-
-/** How far a run has come; what Ctrl-C reports. */
-export interface TrainProgress {
-  /** Step of the canonical head. */
-  window: number
-  /** The last complete artifact. */
-  artifact: string | null
 }
 
 /**
@@ -86,112 +77,36 @@ export async function runTraining(
   )
 
   const store = new FsArtifactStore(folder.store, { chunkGraceMs: TRAIN_CHUNK_GRACE_MS })
-  const delay = new LoopDelay()
-  delay.reset()
-  await sleep(IDLE_WATCH_MS, undefined, { signal })
-  const idleLoopDelayP99Ms = delay.p99()
+  const idleLoopDelayP99Ms = await idleLoopDelay(signal)
   const { windows } = config.training
   const peers = Array.from({ length: config.training.peers }, (_, i) => `peer-${i + 1}`)
-  const parts = {
-    project,
-    experiment: await experimentOf(config, project),
-    store,
+  const experiment = await experimentOf(config, project)
+  const started = {
+    workload: project.workloadName,
+    device: project.runtimeDevice,
+    python: runtime.python.version,
+    executable: runtime.python.executable,
+    experiment: experiment.experiment_id,
     peers,
-    peersFolder: folder.peers,
-    keepLocalState: config.training.keep_local_state,
-  }
-  const start = (resumedFrom: string | null) =>
-    reporter.event({
-      event: 'start',
-      workload: project.workloadName,
-      device: project.runtimeDevice,
-      python: runtime.python.version,
-      executable: runtime.python.executable,
-      experiment: parts.experiment.experiment_id,
-      peers,
-      windows,
-      resumedFrom,
-      idleLoopDelayP99Ms,
-    })
-
-  const whole = new LoopDelay()
-  whole.reset()
-  const history = new TrainHistory()
-  let canonical: HeadDescriptor | undefined
-  let done = 0
-  for await (const event of localTraining(parts, windows, { signal })) {
-    switch (event.event) {
-      case 'resumed':
-        start(event.head.head_id)
-        canonical = event.head
-        await history.resume(store, event.lineage)
-        await keep(canonical)
-        delay.reset()
-        break
-      case 'local_state_missing':
-        reporter.event(event)
-        break
-      case 'window':
-        history.add(event.contribution)
-        reporter.event({ event: 'window', ...peerWindow(event.window, event.contribution) })
-        break
-      case 'promoted': {
-        const { head, from } = event.promotion
-        if (from === 'genesis') start(null)
-        else done++
-        canonical = head
-        history.promote(head)
-        const loopDelayP99Ms = delay.p99()
-        const bytes = await keep(head)
-        reporter.event({
-          event: 'promoted',
-          window: event.window,
-          head: head.head_id,
-          step: head.global_step,
-          from,
-          metrics: head.metrics,
-          artifact: folder.artifact,
-          bytes,
-          loopDelayP99Ms,
-        })
-        delay.reset()
-        break
-      }
-    }
-  }
-  if (canonical === undefined) throw new Error('a run without a canonical head')
-
-  const summary: TrainSummary = {
-    accuracy: numericMetric(canonical.metrics, 'accuracy'),
-    loss: numericMetric(canonical.metrics, 'loss'),
-    head: canonical.head_id,
-    step: canonical.global_step,
-    windows: done,
-    seconds: (performance.now() - began) / 1000,
-    loopDelayP99Ms: whole.p99(),
-    loopDelayMaxMs: whole.max(),
+    windows,
     idleLoopDelayP99Ms,
-    receipts: history.receipts,
-    localState: history.localState,
-    store: await folder.measureStore(),
-    artifact: folder.artifact,
-    report: folder.report,
-    curve: folder.curve,
   }
-  whole.stop()
-  delay.stop()
-  const report = { ...summary, workload: project.workloadName, history: history.points }
-  await writeFileAtomic(folder.curve, lossAndAccuracyCurve(history.points))
-  await writeFileAtomic(folder.report, `${JSON.stringify(report, null, 2)}\n`)
-  return summary
+  const record = new TrainRecord({ folder, store, started, began, progress, reporter, signal })
+  const { keep_local_state: keepLocalState } = config.training
+  const parts = { project, experiment, store, peers, peersFolder: folder.peers, keepLocalState }
+  for await (const event of localTraining(parts, windows, { signal })) await record.add(event)
+  return await record.finish()
+}
 
-  /** Puts the head's model beside the store, for use elsewhere. Returns its size in bytes. */
-  async function keep(head: HeadDescriptor): Promise<number> {
-    const artifact = await store.loadManifest(head.artifact_id)
-    await store.materializeArtifactFile(artifact, folder.artifact, { signal })
-    progress.window = head.global_step
-    progress.artifact = folder.artifact
-    return artifact.bytes_len
+/** The delay of the event loop while nothing happens, 99th percentile, in milliseconds. */
+async function idleLoopDelay(signal: AbortSignal): Promise<number> {
+  const delay = new LoopDelay()
+  delay.reset()
+  try {
+    await sleep(IDLE_WATCH_MS, undefined, { signal })
+    return delay.p99()
+  } finally {
+    delay.stop()
   }
 }
 
@@ -228,19 +143,4 @@ async function experimentOf(config: TrainConfig, project: TorchProject): Promise
     budget_work_units = Math.ceil(total * Math.min(1, 2 / training.peers))
   }
   return { ...training, budget_work_units }
-}
-
-function peerWindow(window: number, contribution: Contribution): PeerWindow {
-  const { metrics, seconds, data_receipt } = contribution
-  const examples = data_receipt.examples_processed
-  return {
-    window,
-    peer: contribution.peer_id,
-    head: contribution.head.head_id,
-    metrics,
-    microshards: contribution.lease.microshards.length,
-    weight: contribution.receipt.accepted_weight,
-    seconds,
-    examplesPerSecond: examples === 0 ? null : examples / seconds,
-  }
 }
