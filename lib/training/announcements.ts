@@ -7,7 +7,6 @@ import {
   contentIdOf,
   ContributionReceiptId,
   list,
-  text,
   timestampNow,
   type ContributionReceipt,
   type HeadDescriptor,
@@ -17,6 +16,7 @@ import {
 } from '../schema/index.js'
 import {
   experimentOverlay,
+  mergeCertId,
   type KnownAnnouncements,
   type PubsubPayload,
   type UpdateAnnounce,
@@ -85,23 +85,20 @@ export function mergeAnnouncement(
   receipts: readonly ContributionReceiptId[],
 ): PubsubPayload {
   const { study_id, experiment_id, revision_id, merge_policy } = experiment
-  const names = [study_id, experiment_id, revision_id, baseHeadId, head.head_id, promoter]
-  const certificateId: string = contentIdOf(list(text), names)
+  const of = {
+    ...{ study_id, experiment_id, revision_id, base_head_id: baseHeadId },
+    ...{ merged_head_id: head.head_id, promoter_peer_id: promoter },
+  }
   const issued = timestampNow()
   return {
     Merge: {
       overlay: experimentOverlay(experiment, 'Heads'),
       certificate: {
-        merge_cert_id: certificateId,
-        study_id,
-        experiment_id,
-        revision_id,
-        base_head_id: baseHeadId,
-        merged_head_id: head.head_id,
+        ...of,
+        merge_cert_id: mergeCertId(of),
         merged_artifact_id: head.artifact_id,
         policy: merge_policy,
         issued_at: issued,
-        promoter_peer_id: promoter,
         promotion_mode: 'ValidatorQuorum',
         contribution_receipts: [...receipts],
       },

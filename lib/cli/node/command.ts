@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import { Option, type Command } from 'commander'
 import { ConfigError } from '../../errors.js'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
-import { ExitCode } from '../exit-code.js'
 import { describeError, exitCodeOf, printError } from '../report-error.js'
+import { stopOnSignals } from '../stop-on-signals.js'
 import { jsonDocument } from '../text/json-document.js'
 import { ROLES, type NodeEvent, type NodeReporter } from './events.js'
 import { eventLines } from './text.js'
@@ -48,7 +48,8 @@ export function addNodeCommand(program: Command): void {
   addCommonOptions(command, 'print one JSON event per line on stdout', 'print errors only')
     .addHelpText(
       'after',
-      '\nExit codes: 1 failure, 2 bad usage, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.\n' +
+      '\nExit codes: 1 failure, 2 bad usage, 130 stopped by Ctrl-C,\n' +
+        '143 stopped by SIGTERM, 129 by SIGHUP.\n' +
         '\nExamples:\n' +
         '  torchbed node --network digits --role bootstrap --listen /ip4/0.0.0.0/tcp/4001\n' +
         '  torchbed node --network digits --join /ip4/192.0.2.1/tcp/4001 --role archive\n' +
@@ -62,28 +63,19 @@ export function addNodeCommand(program: Command): void {
 /** Runs the command and returns its exit code. Errors are reported, not thrown. */
 async function node({ json, quiet, ...options }: NodeCommandOptions): Promise<number> {
   const report = reporterFor({ ...(json && { json }), ...(quiet && { quiet }) })
-  const stop = new AbortController()
-  let exitCode: number = ExitCode.done
-  const onSignal = (signal: NodeJS.Signals) => {
-    // The second one leaves at once.
-    if (stop.signal.aborted) process.exit(exitCode)
-    exitCode = signal === 'SIGTERM' ? ExitCode.terminated : ExitCode.interrupted
-    report({ event: 'interrupted', signal: signal === 'SIGINT' ? 'Ctrl-C' : signal })
-    stop.abort()
-  }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  const stop = stopOnSignals((signal) => report({ event: 'interrupted', signal }))
   try {
     const { network, role, folder, listen, join = [], experiment = [] } = options
     // What it loads is of no use to other commands.
     const { runNode } = await import('./run.js')
     const run = { network, role, folder: resolve(folder), listen, join }
     await runNode({ ...run, experiments: experiment.map(experimentOf) }, report, stop.signal)
-    return exitCode
+    return stop.leave()
   } catch (error) {
     report({ event: 'error', ...describeError(error) })
     return exitCodeOf(error)
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    stop.dispose()
   }
 }
 

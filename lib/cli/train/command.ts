@@ -4,6 +4,7 @@ import { AbortError } from '../../errors.js'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
 import { describeError, exitCodeOf } from '../report-error.js'
+import { stopOnSignals } from '../stop-on-signals.js'
 import { CONFIG_NAME, readTrainConfig } from './config.js'
 import type { TrainReporter } from './events.js'
 import { JsonLinesReporter } from './json-lines.js'
@@ -11,17 +12,6 @@ import { QuietReporter } from './quiet.js'
 import type { TrainProgress } from './record.js'
 import { runTraining } from './run.js'
 import { TerminalReporter } from './terminal.js'
-
-/** What stops a run, and the exit code. SIGHUP says that the terminal is gone. */
-const STOP_SIGNALS = {
-  SIGINT: ExitCode.interrupted,
-  SIGTERM: ExitCode.terminated,
-  SIGHUP: ExitCode.hungUp,
-} as const
-type StopSignal = keyof typeof STOP_SIGNALS
-
-/** How long a cancelled call may take to end before the process leaves without it, in milliseconds. */
-const CANCEL_GRACE_MS = 1000
 
 interface TrainOptions extends CommonOptions {
   out: string
@@ -93,38 +83,6 @@ async function train(configPath: string, options: TrainOptions): Promise<number>
 function reporterFor({ json, quiet }: CommonOptions): TrainReporter {
   if (json) return new JsonLinesReporter(quiet === true)
   return quiet ? new QuietReporter() : new TerminalReporter()
-}
-
-/**
- * The first SIGINT, SIGTERM or SIGHUP cancels. Should the call that runs not end in time, because it is
- * inside one long C function, the process leaves without it; a second signal leaves at once.
- */
-function stopOnSignals(report: (signal: string) => void) {
-  const controller = new AbortController()
-  let exitCode: number = ExitCode.interrupted
-  let timer: NodeJS.Timeout | undefined
-  let received: StopSignal = 'SIGINT'
-  const leave = () => {
-    report(received === 'SIGINT' ? 'Ctrl-C' : received)
-    return exitCode
-  }
-  const onSignal = (signal: StopSignal) => {
-    if (controller.signal.aborted) process.exit(exitCode)
-    received = signal
-    exitCode = STOP_SIGNALS[signal]
-    controller.abort(new Error(`stopped by ${signal}`))
-    timer = setTimeout(() => process.exit(leave()), CANCEL_GRACE_MS)
-  }
-  const signals = Object.keys(STOP_SIGNALS) as StopSignal[]
-  for (const signal of signals) process.on(signal, onSignal)
-  return {
-    signal: controller.signal,
-    leave,
-    dispose: () => {
-      clearTimeout(timer)
-      for (const signal of signals) process.off(signal, onSignal)
-    },
-  }
 }
 
 function isAbort(error: unknown): boolean {
