@@ -44,12 +44,14 @@ async function makeMissing(folder: string, sync: 'full' | 'none'): Promise<void>
 /** Whether the folder is there; false when one above it is not. */
 async function isMade(folder: string): Promise<boolean> {
   try {
-    return (await stat(folder)).isDirectory() || refuse('EEXIST', folder)
+    if ((await stat(folder)).isDirectory()) return true
   } catch (error) {
-    // Of a root nothing is above it: on a drive that is not there, for one.
-    if (!hasCode(error, 'ENOENT') || folder === dirname(folder)) throw error
-    return false
+    // Nothing is above a root, which may be that of a drive that is not there.
+    if (hasCode(error, 'ENOENT') && folder !== dirname(folder)) return false
   }
+  // This says why it cannot be made.
+  await mkdir(folder)
+  return true
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -57,12 +59,6 @@ async function isFolder(path: string): Promise<boolean> {
     (found) => found.isDirectory(),
     () => false,
   )
-}
-
-function refuse(code: string, path: string): never {
-  throw Object.assign(new Error(`${code}: a file is in the place of the folder '${path}'`), {
-    ...{ code, path, syscall: 'mkdir' },
-  })
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -63,6 +63,9 @@ describe('making a folder', () => {
 
   it('fails with the error of the system where a file is in the way', async () => {
     await writeFile(join(root, 'file'), '')
-    await assert.rejects(makeFolder(join(root, 'file', 'a')), { code: 'ENOTDIR' })
+    for (const path of [['a'], ['a', 'b']]) {
+      const making = makeFolder(join(root, 'file', ...path))
+      await assert.rejects(making, { code: 'ENOTDIR', syscall: 'mkdir' })
+    }
   })
 })

@@ -53,7 +53,7 @@ export function addNodeCommand(program: Command): void {
         '\nExamples:\n' +
         '  torchbed node --network digits --role bootstrap --listen /ip4/0.0.0.0/tcp/4001\n' +
         '  torchbed node --network digits --join /ip4/192.0.2.1/tcp/4001 --role archive\n' +
-        '  torchbed node --network digits --join /ip4/192.0.2.1/tcp/4001 --json | jq .event\n',
+        '  torchbed node --network digits --join /ip4/192.0.2.1/tcp/4001 --json\n',
     )
     .action(async (options: NodeCommandOptions) => {
       process.exitCode = await node(options)

@@ -43,7 +43,10 @@ export async function runNode(
     ...options,
     roles,
     bootstrap: join,
-    onProblem: (error) => report({ event: 'problem', ...describeError(error) }),
+    onProblem: (error) => {
+      // What ends because this peer ends is no problem.
+      if (!signal.aborted) report({ event: 'problem', ...describeError(error) })
+    },
   })
   try {
     const { network, peerId } = node.training

@@ -14,7 +14,7 @@ import {
   checkArtifactDescriptor,
   InvalidDescriptorError,
 } from '../../store/index.js'
-import { PeerProtocolError } from '../errors.js'
+import { PeerProtocolError, PeerUnreachableError } from '../errors.js'
 import type { RequestOptions } from './exchange.js'
 
 /** Sends bytes to a peer, and answers with the bytes that come back. */
@@ -127,6 +127,9 @@ export function readSnapshot(peerId: string, response: Uint8Array): ControlPlane
 }
 
 function readResponse(peerId: string, bytes: Uint8Array): ControlResponse {
+  if (bytes.length === 0) {
+    throw new PeerUnreachableError(`${peerId} went away before it answered`, peerId)
+  }
   try {
     return ControlResponse.fromWireCbor(bytes)
   } catch (cause) {
