@@ -125,7 +125,9 @@ describe('torchbed node', function () {
   it('shows people what to paste elsewhere', async () => {
     const { code, stdout, stderr } = await torchbed(['node', '--network', NETWORK], {
       cwd: folder,
-      onStdout: (_stdout, child) => child.kill('SIGINT'),
+      onStdout: (stdout, child) => {
+        if (!stdout.includes('Stopped')) child.kill('SIGINT')
+      },
     })
     assert.deepEqual([code, stderr], [130, ''])
     const id = '12D3KooW\\w{44}'
