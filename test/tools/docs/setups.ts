@@ -183,6 +183,47 @@ await project.close()
     needsTorch: true,
   },
 
+  /** A class with a generator for a hook. */
+  'generating-hook': {
+    before: `import torchbed
+
+
+def sample(model, prompt):
+    return [model, prompt]
+
+
+`,
+    after: `
+
+assert list(Writer().generate({"model": "m"}, "p")) == ["m", "p"]
+`,
+  },
+
+  /** A project whose workload streams. */
+  streaming: {
+    before: `
+import { writeFileSync } from 'node:fs'
+import { TorchProject } from 'torchbed'
+writeFileSync('streaming_words.py', \`
+import sys
+sys.path.append(${JSON.stringify(workloadRoot)})
+from plain import Plain
+
+class Words(Plain):
+    callable_hooks = {"generate"}
+
+    def generate(self, state, prompt):
+        yield from prompt.split()
+\`)
+const project = await TorchProject.open({
+  runtime: { workload_factory: 'streaming_words:Words', module_search_roots: ['.'] },
+})
+const model = await project.initModel()
+const prompt = 'a b c'
+`,
+    after: 'await project.close()\n',
+  },
+
   /** Memory to lend. */
   lending: {
     before: `
