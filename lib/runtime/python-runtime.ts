@@ -63,8 +63,8 @@ export interface CallOptions {
    */
   readonly signal?: AbortSignal | undefined
   /**
-   * The call's deadline, in milliseconds from now: then it is cancelled, and rejects with
-   * {@link DeadlineError} within a tenth of a second, even during one long call into C. Default: none.
+   * The call's deadline, in milliseconds from now: then it is cancelled, and rejects with a
+   * `DeadlineError` within a tenth of a second, even during one long call into C. Default: none.
    */
   readonly timeoutMs?: number | undefined
   /** Receives the hook's `torchbed.progress()` reports. Default: none. */

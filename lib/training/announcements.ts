@@ -109,7 +109,7 @@ export function mergeAnnouncement(
 
 /**
  * The head that is canonical by what is known: the promoted one of the highest step, else a genesis; null without
- * either. Of equal steps, that of the smaller head id, on every peer alike.
+ * either. Of equal steps, that of the smaller head id, then of the smaller artifact id, on every peer alike.
  */
 export function canonicalHead(
   known: KnownAnnouncements,
@@ -118,13 +118,15 @@ export function canonicalHead(
   const promoted = new Set<string>()
   for (const { certificate } of known.of('Merge')) {
     if (!isOf(experiment, certificate)) continue
-    promoted.add(keyOf(certificate.merged_head_id, certificate.merged_artifact_id))
+    promoted.add(
+      headKey({ head_id: certificate.merged_head_id, artifact_id: certificate.merged_artifact_id }),
+    )
   }
   let best: HeadDescriptor | null = null
   for (const { head } of known.of('Head')) {
     if (!isOf(experiment, head)) continue
     const isGenesis = head.parent_head_id === null && head.global_step === 0
-    if (!isGenesis && !promoted.has(keyOf(head.head_id, head.artifact_id))) continue
+    if (!isGenesis && !promoted.has(headKey(head))) continue
     if (best === null || isBefore(head, best)) best = head
   }
   return best === null ? null : { head: best, providers: providersOf(known, best) }
@@ -146,7 +148,7 @@ export interface AnnouncedUpdate extends OfferedHead {
 }
 
 /**
- * The updates of a window over a base, the last of each peer, by peer id. An update whose head was not announced gets
+ * The updates over a base up to a window, the last of each peer, by peer id. An update whose head was not announced gets
  * the head that its trainer would have named.
  */
 export function announcedUpdates(
@@ -158,7 +160,8 @@ export function announcedUpdates(
   const latest = new Map<PeerId, UpdateAnnounce>()
   for (const { update } of known.of('Update')) {
     if (!isOf(experiment, update)) continue
-    if (update.window_id !== window || update.base_head_id !== base.head_id) continue
+    if (update.window_id > window || update.base_head_id !== base.head_id) continue
+    if ((latest.get(update.peer_id)?.window_id ?? 0) > update.window_id) continue
     latest.set(update.peer_id, update)
   }
   const heads = known.of('Head')
@@ -224,7 +227,8 @@ interface Scope {
   readonly revision_id: string
 }
 
-function isOf(experiment: Experiment, scope: Scope): boolean {
+/** Whether a record is of the experiment. */
+export function isOf(experiment: Experiment, scope: Scope): boolean {
   return (
     scope.study_id === experiment.study_id &&
     scope.experiment_id === experiment.experiment_id &&
@@ -234,11 +238,16 @@ function isOf(experiment: Experiment, scope: Scope): boolean {
 
 function isBefore(head: HeadDescriptor, other: HeadDescriptor): boolean {
   if (head.global_step !== other.global_step) return head.global_step > other.global_step
-  return head.head_id < other.head_id
+  if (head.head_id !== other.head_id) return head.head_id < other.head_id
+  return head.artifact_id < other.artifact_id
 }
 
-function keyOf(headId: string, artifactId: string): string {
-  return JSON.stringify([headId, artifactId])
+/** A head as a text that no other has: two peers may promote different heads of one name. */
+export function headKey({
+  head_id,
+  artifact_id,
+}: Pick<HeadDescriptor, 'head_id' | 'artifact_id'>): string {
+  return JSON.stringify([head_id, artifact_id])
 }
 
 /** Of the metrics that are numbers, as the reference computes it (spec network-records#updates). */

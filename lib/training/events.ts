@@ -2,6 +2,7 @@
 
 import type { HeadDescriptor, PeerId } from '../schema/index.js'
 import type { LocalStateMissing } from './local-state.js'
+import type { Dropped } from './screening.js'
 import type { Contribution } from './trainer.js'
 import type { Promotion } from './validator.js'
 
@@ -20,3 +21,17 @@ export type TrainingEvent =
   | { readonly event: 'window'; readonly window: number; readonly contribution: Contribution }
   /** A head has become the canonical one; window 0 is the genesis. */
   | { readonly event: 'promoted'; readonly window: number; readonly promotion: Promotion }
+  /** A peer of a swarm has the canonical head, and trains on it next. */
+  | { readonly event: 'adopted'; readonly head: HeadDescriptor }
+  /** A head was promoted before a peer of a swarm had published its window, which it has left. */
+  | { readonly event: 'overtaken'; readonly window: number; readonly peer: PeerId }
+  /** Nothing to do for so many seconds: no head to train on, or no update to merge. */
+  | {
+      readonly event: 'waiting'
+      readonly for: 'head' | 'updates'
+      readonly seconds: number
+    }
+  /** What a peer announced cannot be used; the role goes on without it. */
+  | { readonly event: 'problem'; readonly peer: PeerId | null; readonly error: unknown }
+  /** A contribution that is not merged, and why. */
+  | ({ readonly event: 'dropped'; readonly window: number } & Dropped)

@@ -1,9 +1,11 @@
 /** The names of one experiment, and those that follow from them (spec project#training-loop). */
 
+import { ConfigError } from '../errors.js'
 import type {
   ContributionReceiptId,
   EvalSplit,
   ExperimentId,
+  HeadDescriptor,
   HeadId,
   MergePolicy,
   NetworkId,
@@ -47,4 +49,17 @@ export function receiptId(
 
 export function mergedHeadId({ experiment_id }: Experiment, window: number): HeadId {
   return `${experiment_id}-merged-window-${window}`
+}
+
+/**
+ * @throws ConfigError when a store's canonical head is of another experiment
+ */
+export function refuseOtherExperiment(experiment: Experiment, head: HeadDescriptor): void {
+  for (const field of ['study_id', 'experiment_id', 'revision_id'] as const) {
+    if (head[field] === experiment[field]) continue
+    const message =
+      `the store's canonical head ${head.head_id} is of ${field} ${JSON.stringify(head[field])}, not ` +
+      `${JSON.stringify(experiment[field])}; use another output folder, or remove this one`
+    throw new ConfigError('Cannot continue with this store', [{ path: field, message }])
+  }
 }

@@ -6,6 +6,7 @@ export {
   type LocalDatasetOptions,
 } from '../data/local-dataset.js'
 export { qualityWeight, standardContributionWeight } from '../project/contribution.js'
+export type { Candidate } from './candidate.js'
 export type { TrainingEvent } from './events.js'
 export type { Experiment } from './experiment.js'
 export { LocalState, type LocalStateCost, type LocalStateMissing } from './local-state.js'
@@ -16,11 +17,8 @@ export {
   type AnnouncedUpdate,
   type OfferedHead,
 } from './announcements.js'
-export { Trainer, type Contribution, type TrainerParts } from './trainer.js'
-export {
-  Validator,
-  type Candidate,
-  type Collected,
-  type Promotion,
-  type ValidatorParts,
-} from './validator.js'
+export { Trainer, type Contribution, type TrainerParts, type WindowOptions } from './trainer.js'
+export { Validator, type Collected, type Promotion, type ValidatorParts } from './validator.js'
+export { trainOnSwarm, type TrainerLoopOptions } from './trainer-loop.js'
+export { validateOnSwarm, type ValidatorLoopOptions } from './validator-loop.js'
+export type { Dropped } from './screening.js'

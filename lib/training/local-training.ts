@@ -9,7 +9,7 @@ import type { TorchProject } from '../project/torch-project.js'
 import type { CallOptions } from '../runtime/python-runtime.js'
 import { pathComponent, type HeadDescriptor, type PeerId } from '../schema/index.js'
 import { canonicalLineage, readCanonicalHead } from '../store/canonical-head.js'
-import type { Experiment } from './experiment.js'
+import { refuseOtherExperiment, type Experiment } from './experiment.js'
 import { LocalNetwork, type Swarm } from '../swarm/index.js'
 import type { TrainingEvent } from './events.js'
 import { LocalState } from './local-state.js'
@@ -151,16 +151,6 @@ function refuseBadPeers(peers: readonly PeerId[]): void {
   const problem = twice === undefined ? 'no peer' : `the peer ${JSON.stringify(twice)} twice`
   const message = `there is ${problem}; name at least one, each once`
   throw new ConfigError('Cannot train', [{ path: 'peers', message }])
-}
-
-function refuseOtherExperiment(experiment: Experiment, head: HeadDescriptor): void {
-  for (const field of ['study_id', 'experiment_id', 'revision_id'] as const) {
-    if (head[field] === experiment[field]) continue
-    const message =
-      `the store's canonical head ${head.head_id} is of ${field} ${JSON.stringify(head[field])}, not ` +
-      `${JSON.stringify(experiment[field])}; use another output folder, or remove this one`
-    throw new ConfigError('Cannot continue with this store', [{ path: field, message }])
-  }
 }
 
 /**

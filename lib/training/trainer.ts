@@ -23,14 +23,16 @@ import {
   type DataReceipt,
   type HeadDescriptor,
   type Metrics,
+  type MicroShard,
   type MicroShardPlan,
   type PeerId,
 } from '../schema/index.js'
 import type { Swarm } from '../swarm/index.js'
-import { headAnnouncement, providersOf, updateAnnouncement } from './announcements.js'
+import { headAnnouncement, headKey, providersOf, updateAnnouncement } from './announcements.js'
 import { ensureArtifact } from './artifacts.js'
 import { receiptId, windowHeadId, type Experiment } from './experiment.js'
 import type { LocalState, LocalStateCost, LocalStateMissing } from './local-state.js'
+import { leaseAnnouncement } from './windows.js'
 
 /** What a trainer works with. */
 export interface TrainerParts {
@@ -61,6 +63,16 @@ export interface Contribution {
   readonly seconds: number
   /** What keeping the peer's own training state cost; null when none was kept. */
   readonly local_state: LocalStateCost | null
+}
+
+/** How one window is trained. */
+export interface WindowOptions extends CallOptions {
+  /** What may be leased of the plan. Default: all of it. */
+  readonly microshards?: readonly MicroShard[] | undefined
+  /** Work units of the lease. Default: the experiment's. */
+  readonly budget?: number | undefined
+  /** Awaited when the head is announced and before the update is: from the update on it may be merged. */
+  readonly beforeUpdate?: ((contribution: Contribution) => Promise<void>) | undefined
 }
 
 /** One peer of an experiment: follows the canonical head, leases, fetches, trains and publishes. */
@@ -107,12 +119,13 @@ export class Trainer {
   async window(
     window: number,
     canonical: HeadDescriptor,
-    options: CallOptions = {},
+    { microshards, budget, beforeUpdate, ...options }: WindowOptions = {},
   ): Promise<Contribution> {
     const { project, experiment, swarm, cache, registration, plan, localState } = this.#parts
     const { store } = swarm
-    const model = await this.#follow(canonical, options)
-    const lease = await this.#lease(window, options)
+    const model = await this.follow(canonical, options)
+    const lease = await this.#lease(window, { microshards, budget }, options)
+    await swarm.announce(leaseAnnouncement(experiment, lease))
     const cached = await cache.fetchLeaseMicroshards(registration, plan, lease, options)
     const batches = await project.loadBatches(lease, cached, options)
 
@@ -179,6 +192,7 @@ export class Trainer {
     this.#withdraw = swarm.provide(artifact)
     // An update is of use once its head is known: the head first.
     await swarm.announce(headAnnouncement(experiment, this.peerId, head))
+    await beforeUpdate?.(contribution)
     await swarm.announce(updateAnnouncement(experiment, contribution))
     return contribution
   }
@@ -190,12 +204,16 @@ export class Trainer {
     this.#model = null
   }
 
-  /** The model to train: the canonical one at first, then what reconciling with it gives. */
-  async #follow(canonical: HeadDescriptor, options: CallOptions): Promise<ModelHandle> {
+  /**
+   * The model to train: the canonical one at first, then what reconciling with it gives. {@link window} begins with it; called
+   * before, it tells whether the head can be had and fits the model.
+   */
+  async follow(canonical: HeadDescriptor, options: CallOptions = {}): Promise<ModelHandle> {
     const { project, experiment, swarm } = this.#parts
     const { store } = swarm
     const local = this.#model
-    if (local !== null && this.#base?.head_id === canonical.head_id) return local
+    const base = this.#base
+    if (local !== null && base !== null && headKey(base) === headKey(canonical)) return local
     const providers = providersOf(swarm.announcements, canonical)
     await ensureArtifact(swarm, canonical.artifact_id, providers, options)
     const incoming = await project.initModel(project.runtimeDevice, options)
@@ -221,9 +239,13 @@ export class Trainer {
     return incoming
   }
 
-  async #lease(window: number, options: CallOptions): Promise<AssignmentLease> {
+  async #lease(
+    window: number,
+    { microshards, budget }: Pick<WindowOptions, 'microshards' | 'budget'>,
+    options: CallOptions,
+  ): Promise<AssignmentLease> {
     const { experiment, plan, planner } = this.#parts
-    const { network_id, study_id, experiment_id, revision_id, budget_work_units } = experiment
+    const { network_id, study_id, experiment_id, revision_id } = experiment
     const { lease } = await planner.planLease(
       {
         network_id,
@@ -234,9 +256,9 @@ export class Trainer {
         dataset_view_id: plan.dataset_view.dataset_view_id,
         window_id: window,
         granted_at: timestampNow(),
-        budget_work_units,
+        budget_work_units: budget ?? experiment.budget_work_units,
       },
-      plan.microshards,
+      microshards ?? plan.microshards,
       options,
     )
     return lease

@@ -14,7 +14,6 @@ import type { ModelCandidate } from '../project/workload-calls.js'
 import type { CallOptions } from '../runtime/python-runtime.js'
 import {
   type ArtifactDescriptor,
-  type ContributionReceipt,
   type ContributionReceiptId,
   type HeadDescriptor,
   type HeadId,
@@ -29,7 +28,9 @@ import {
   receiptOf,
 } from './announcements.js'
 import { ensureArtifact } from './artifacts.js'
+import type { Candidate } from './candidate.js'
 import { genesisHeadId, mergedHeadId, type Experiment } from './experiment.js'
+import { boundWeights, judge, type Dropped } from './screening.js'
 
 /** What a validator works with. */
 export interface ValidatorParts {
@@ -37,15 +38,6 @@ export interface ValidatorParts {
   readonly experiment: Experiment
   /** The validator's peer, and the store of the canonical heads. */
   readonly swarm: Swarm
-}
-
-/** A window of a peer that may be merged: a `Contribution` is one. Its artifact is in the validator's store. */
-export interface Candidate {
-  readonly peer_id: PeerId
-  readonly head: HeadDescriptor
-  readonly artifact: ArtifactDescriptor
-  readonly receipt: ContributionReceipt
-  readonly quality_weight: number
 }
 
 /** What a validator found of a window. */
@@ -125,6 +117,50 @@ export class Validator {
       }
     }
     return { contributions, left }
+  }
+
+  /**
+   * Loads and evaluates each contribution, and leaves out those that do not fit the model, are not finite, or are worse than
+   * the canonical head by more than the tolerance. What is left has the quality that was measured, and no weight far above
+   * the median.
+   *
+   * @throws AbortError
+   */
+  async screen(
+    canonical: HeadDescriptor,
+    contributions: readonly Candidate[],
+    options: CallOptions & { readonly tolerance?: number } = {},
+  ): Promise<{ readonly kept: Candidate[]; readonly dropped: Dropped[] }> {
+    const kept: Candidate[] = []
+    const dropped: Dropped[] = []
+    for (const candidate of contributions) {
+      const verdict = await this.#judge(canonical, candidate, options)
+      if ('reason' in verdict) dropped.push(verdict)
+      else kept.push(verdict)
+    }
+    return { kept: boundWeights(kept), dropped }
+  }
+
+  async #judge(
+    canonical: HeadDescriptor,
+    candidate: Candidate,
+    { tolerance, ...options }: CallOptions & { readonly tolerance?: number },
+  ): Promise<Candidate | Dropped> {
+    let model: ModelHandle
+    try {
+      model = await this.#load(candidate.artifact, options)
+    } catch (error) {
+      throwIfAborted(options.signal, 'screen contributions')
+      const message = error instanceof Error ? error.message : String(error)
+      return { peer_id: candidate.peer_id, reason: 'unfit', message }
+    }
+    try {
+      const split = this.#experiment.evaluation_split
+      const { metrics } = await this.#project.evaluate(model, split, options)
+      return judge(candidate, metrics, canonical, tolerance)
+    } finally {
+      await model.release()
+    }
   }
 
   /** Offers the canonical artifact no longer. */
