@@ -24,6 +24,20 @@ export default tseslint.config(
   },
   ...layerRules,
   {
+    // Records are snake_case as they are written and sent; options are JavaScript's alone.
+    files: ['lib/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            'TSInterfaceDeclaration[id.name=/(Options|^TrainWindow)$/] TSPropertySignature[key.name=/[a-z0-9]_[a-z]/]',
+          message: 'An option is camelCase; only records are snake_case.',
+        },
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',

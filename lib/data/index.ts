@@ -22,7 +22,7 @@ export type { HttpTimeouts } from './download.js'
 export * from './errors.js'
 export { fetchEntry, fromMicroshards } from './fetch-manifest.js'
 export { LeaseCache } from './lease-cache.js'
-export { LeasePlanner, type LeasePlannerOptions, type LeaseRequest } from './lease-planner.js'
+export { LeasePlanner, type PartialLeasePlannerConfig, type LeaseRequest } from './lease-planner.js'
 export { checkLocator, shardFileName } from './locator.js'
 export { MicroShardPlanner } from './micro-shard-planner.js'
 export {

@@ -22,8 +22,8 @@ import type { OperationOptions } from '../core/abort.js'
 import { TimeSlices } from '../core/time-slices.js'
 import { DIGEST_BYTES, TupleHasher } from './tuple-hasher.js'
 
-/** {@link LeasePlannerConfig} with defaults for what is absent. */
-export interface LeasePlannerOptions extends Partial<Omit<LeasePlannerConfig, 'cost_model'>> {
+/** A {@link LeasePlannerConfig} of which fields may be absent, those of its cost model too. */
+export interface PartialLeasePlannerConfig extends Partial<Omit<LeasePlannerConfig, 'cost_model'>> {
   readonly cost_model?: Partial<ShardCostModel>
 }
 
@@ -45,7 +45,7 @@ export class LeasePlanner {
    * @throws InvalidLeaseDurationError when the duration is not positive
    * @throws ConfigError when a field is not an integer of its range, or a lease could hold no microshard
    */
-  constructor(config: LeasePlannerOptions = {}) {
+  constructor(config: PartialLeasePlannerConfig = {}) {
     const { cost_model, ...rest } = config
     this.config = {
       ...DEFAULT_LEASE_PLANNER_CONFIG,

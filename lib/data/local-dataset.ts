@@ -30,8 +30,9 @@ const REMEDY = `remove ${DATASET_CONFIG_NAME} and ${FETCH_MANIFEST_NAME} to desc
 /** Options of {@link localDataset}. */
 export interface LocalDatasetOptions {
   readonly root: string
-  readonly dataset_id: string
-  readonly microshards_per_batch: number
+  /** The dataset's name, which goes into the ids of its microshards. */
+  readonly datasetId: string
+  readonly microshardsPerBatch: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -47,13 +48,13 @@ export interface LocalDatasetOptions {
 export async function localDataset(
   options: LocalDatasetOptions,
 ): Promise<PythonTorchDatasetConfig> {
-  const { root, microshards_per_batch } = options
+  const { root, microshardsPerBatch } = options
   const described = await readOptional(join(root, DATASET_CONFIG_NAME))
   const manifest = await readOptional(join(root, FETCH_MANIFEST_NAME))
   if (described === null || manifest === null) return describeShards(options)
   const config = decode(PythonTorchDatasetConfig, DATASET_CONFIG_NAME, described)
   await checkShards(root, decode(ShardFetchManifest, FETCH_MANIFEST_NAME, manifest))
-  return { ...config, root, microshards_per_batch }
+  return { ...config, root, microshards_per_batch: microshardsPerBatch }
 }
 
 interface Shard {
@@ -64,7 +65,7 @@ interface Shard {
 }
 
 async function describeShards(options: LocalDatasetOptions): Promise<PythonTorchDatasetConfig> {
-  const { root, dataset_id, microshards_per_batch, signal } = options
+  const { root, datasetId, microshardsPerBatch, signal } = options
   const shards: Shard[] = []
   for (const name of await shardNames(root)) {
     try {
@@ -79,8 +80,8 @@ async function describeShards(options: LocalDatasetOptions): Promise<PythonTorch
   const contents = shards.map(({ name, hash }) => `${hash} ${name}\n`).join('')
   const config: PythonTorchDatasetConfig = {
     root,
-    dataset_id,
-    dataset_view_id: `${dataset_id}-view`,
+    dataset_id: datasetId,
+    dataset_view_id: `${datasetId}-view`,
     source_uri: 'local',
     format: 'safetensors',
     manifest_hash: contentId(Buffer.from(contents)),
@@ -93,7 +94,7 @@ async function describeShards(options: LocalDatasetOptions): Promise<PythonTorch
       min_microshards: shards.length,
       max_microshards: shards.length,
     },
-    microshards_per_batch,
+    microshards_per_batch: microshardsPerBatch,
     metadata: {},
   }
   const { microshards } = await planDataset(config, { signal })

@@ -97,7 +97,7 @@ export interface TrainWindow {
   readonly model: ModelHandle
   readonly batches: readonly TrainBatch[]
   /** The microshards that the batches were made of; what is counted when the workload does not count. */
-  readonly cached_microshards?: readonly CachedMicroShard[]
+  readonly cachedMicroshards?: readonly CachedMicroShard[]
 }
 
 /** How a hook of a workload's own is called, and what checks its values. */
@@ -330,7 +330,7 @@ export class TorchProject implements AsyncDisposable {
    * stand in for them when above zero.
    */
   async trainWindow(window: TrainWindow, options?: CallOptions): Promise<WindowReport> {
-    const { model, batches, cached_microshards: cached = [] } = window
+    const { model, batches, cachedMicroshards: cached = [] } = window
     const metrics = await this.#calls.trainWindow(model, batches, options)
     return {
       contribution: null,

@@ -130,10 +130,7 @@ export class Trainer {
     const batches = await project.loadBatches(lease, cached, options)
 
     const began = performance.now()
-    const report = await project.trainWindow(
-      { model, batches, cached_microshards: cached },
-      options,
-    )
+    const report = await project.trainWindow({ model, batches, cachedMicroshards: cached }, options)
     const seconds = (performance.now() - began) / 1000
 
     const head_id = windowHeadId(experiment, this.peerId, window)

@@ -6,14 +6,14 @@ import {
   LeaseCache,
   LeasePlanner,
   MicroShardPlanner,
-  type LeasePlannerOptions,
+  type PartialLeasePlannerConfig,
 } from '../../lib/data/index.js'
 import { leaseRankingScore, type MicroShard } from '../../lib/schema/index.js'
 import { request, shard, SHARD_0, SHARD_1, shards, sizing, view } from './support/records.js'
 
 /** Spec planning#leases, said again in exact integers and with the codecs of lib/schema. */
 function selectPlainly(
-  config: Required<LeasePlannerOptions>,
+  config: Required<PartialLeasePlannerConfig>,
   peer: string,
   budget: number,
   all: readonly MicroShard[],

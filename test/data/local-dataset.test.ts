@@ -22,7 +22,7 @@ describe('a local dataset', () => {
   afterEach(() => rm(root, { recursive: true, force: true }))
 
   const open = (changes: Partial<Parameters<typeof localDataset>[0]> = {}) =>
-    localDataset({ root, dataset_id: 'zeros', microshards_per_batch: 2, ...changes })
+    localDataset({ root, datasetId: 'zeros', microshardsPerBatch: 2, ...changes })
 
   const refusal = (pattern: RegExp) => (error: Error) => {
     assert.ok(error instanceof ConfigError)
@@ -83,7 +83,7 @@ describe('a local dataset', () => {
     const elsewhere = `${root}-moved`
     await rename(root, elsewhere)
     root = elsewhere
-    const moved = await open({ microshards_per_batch: 3 })
+    const moved = await open({ microshardsPerBatch: 3 })
     assert.deepEqual(moved, { ...config, root: elsewhere, microshards_per_batch: 3 })
     assert.deepEqual((await plan(moved)).microshards, (await plan(config)).microshards)
   })

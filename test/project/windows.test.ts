@@ -44,7 +44,7 @@ describe('the stats of a window', () => {
   async function statsOf(expression: string, cached = shards) {
     await using project = await openScripted({ train_window: expression })
     await using model = await project.initModel()
-    const window = { model, batches: [batch, batch], cached_microshards: cached }
+    const window = { model, batches: [batch, batch], cachedMicroshards: cached }
     return (await project.trainWindow(window)).stats
   }
 

@@ -55,7 +55,7 @@ export class Run implements AsyncDisposable {
     const folder = await mkdtemp(join(tmpdir(), 'torchbed-training-'))
     const root = join(folder, 'shards')
     await writeShards(root, 8, EXAMPLES)
-    const dataset = await localDataset({ root, dataset_id: 'zeros', microshards_per_batch: 2 })
+    const dataset = await localDataset({ root, datasetId: 'zeros', microshardsPerBatch: 2 })
     const runtime = await EmbeddedRuntime.start()
     const config = scripted(
       options.hooks,

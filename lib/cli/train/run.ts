@@ -54,8 +54,8 @@ export async function runTraining(
   const { workload_factory, module_search_roots, env, workload_config } = config.runtime
   const python = options.python ?? config.runtime.python_executable ?? undefined
   await prepare(config.dataset, { python, env, reporter, signal })
-  const { root, dataset_id, microshards_per_batch } = config.dataset
-  const dataset = await localDataset({ root, dataset_id, microshards_per_batch, signal })
+  const { root, dataset_id: datasetId, microshards_per_batch: microshardsPerBatch } = config.dataset
+  const dataset = await localDataset({ root, datasetId, microshardsPerBatch, signal })
 
   reporter.status(`Starting Python, importing ${workload_factory}`)
   await using runtime = await EmbeddedRuntime.start({ python, env, exitGraceMs: EXIT_GRACE_MS })
