@@ -29,7 +29,8 @@ export {
   type TrainWindow,
   type WorkloadRevision,
 } from './project/torch-project.js'
-export type { MemoryBatch, ModelCandidate, TrainBatch } from './project/workload-calls.js'
+export type { ModelCandidate } from './project/model-candidate.js'
+export type { MemoryBatch, TrainBatch } from './project/train-batch.js'
 export type {
   TorchRuntimeConfig,
   TorchWorkloadConfig,

@@ -61,7 +61,7 @@ export class ModelHandle implements AsyncDisposable {
     await this.#session.call('release_model', { model_id: this.modelId })
   }
 
-  /** For `WorkloadCalls`: the model's size in bytes, now that it is known. */
+  /** For `ModelArtifacts`: the model's size in bytes, now that it is known. */
   resize(bytes: number): void {
     if (!this.#released) declare(this.#held, bytes)
   }

@@ -1,4 +1,3 @@
-import { freeMemory } from '../store/artifact-operations.js'
 import type { FsArtifactStore } from '../store/index.js'
 import {
   localUpstreamRoot,
@@ -14,8 +13,7 @@ import {
   TorchbedError,
 } from '../errors.js'
 import { EmbeddedRuntime } from '../runtime/embedded/embedded-runtime.js'
-import { LentBuffer } from '../runtime/lent-buffer.js'
-import type { CallOptions, PythonRuntime } from '../runtime/python-runtime.js'
+import type { CallOptions, PythonRuntime, WorkloadSession } from '../runtime/python-runtime.js'
 import { SubprocessRuntime } from '../runtime/process/subprocess-runtime.js'
 import {
   timestampNow,
@@ -26,35 +24,32 @@ import {
   type CapabilityEstimate,
   type ContentId,
   type DatasetRegistration,
-  type EvalSplit,
+  EvalSplit,
   type HeadId,
   type LeaseDataPipelineDescriptor,
   type LeaseDataPipelineKind,
-  type MergePolicy,
+  MergePolicy,
   type MetricReport,
   type Metrics,
   type MicroShardPlan,
   type PatchOutcome,
   type PatchSupport,
   type PythonBatchRef,
-  type RuntimePatch,
+  RuntimePatch,
   type SupportedWorkload,
-  type TrainerCanonicalReconcileStrategy,
+  TrainerCanonicalReconcileStrategy,
   type WindowReport,
   type WorkloadId,
 } from '../schema/index.js'
-import { withArtifactFile } from './artifact-files.js'
 import { standardContributionWeight } from './contribution.js'
 import { callHook } from './hook-calls.js'
 import { HookStream } from './hook-stream.js'
 import type { HookInput, HookOutput } from './hook-values.js'
-import type { ModelHandle } from './model-handle.js'
-import {
-  WorkloadCalls,
-  type CapabilityProbe,
-  type ModelCandidate,
-  type TrainBatch,
-} from './workload-calls.js'
+import { ModelArtifacts } from './model-artifacts.js'
+import { candidateInput, type ModelCandidate } from './model-candidate.js'
+import { ModelHandle } from './model-handle.js'
+import { pythonInput } from './python-input.js'
+import { batchInput, type TrainBatch } from './train-batch.js'
 import {
   readWith,
   readWorkloadConfig,
@@ -69,6 +64,7 @@ import {
   type TorchRuntimeConfig,
   type TorchWorkloadConfig,
 } from './workload-config.js'
+import { ask, type AnswerOf } from './workload-methods.js'
 
 /** Options of {@link TorchProject.open}. */
 export interface TorchProjectOptions<Schema extends WorkloadConfigSchema = AnyWorkloadConfig> {
@@ -128,8 +124,9 @@ export class TorchProject implements AsyncDisposable {
   readonly config: TorchWorkloadConfig
   /** The workload's `workload_name`, else the name of its class. */
   readonly workloadName: string
-  readonly #calls: WorkloadCalls
-  readonly #probe: CapabilityProbe
+  readonly #session: WorkloadSession
+  readonly #probe: AnswerOf<'capability_probe'>
+  readonly #artifacts: ModelArtifacts
   readonly #ownRuntime: PythonRuntime | undefined
   readonly #pipeline: LeaseDataPipeline | undefined
 
@@ -160,11 +157,11 @@ export class TorchProject implements AsyncDisposable {
         env: env ?? {},
       }
       const { signal } = options
-      const calls = new WorkloadCalls(await runtime.openWorkload(spec, { signal }))
-      const name = await calls.hello()
-      const probe = await calls.capabilityProbe({ signal })
+      const session = await runtime.openWorkload(spec, { signal })
+      const { workload_name: name } = await ask(session, 'hello', null)
+      const probe = await ask(session, 'capability_probe', null, { signal })
       const pipeline = options.pipeline ?? (config.dataset && shardedDataPipeline(config.dataset))
-      return new TorchProject(config, calls, name, probe, pipeline, ownRuntime)
+      return new TorchProject(config, session, name, probe, pipeline, ownRuntime)
     } catch (error) {
       await ownRuntime?.close()
       throw error
@@ -173,27 +170,28 @@ export class TorchProject implements AsyncDisposable {
 
   private constructor(
     config: TorchWorkloadConfig,
-    calls: WorkloadCalls,
+    session: WorkloadSession,
     workloadName: string,
-    probe: CapabilityProbe,
+    probe: AnswerOf<'capability_probe'>,
     pipeline: LeaseDataPipeline | undefined,
     ownRuntime: PythonRuntime | undefined,
   ) {
     this.config = config
     this.workloadName = workloadName
-    this.#calls = calls
+    this.#session = session
+    this.#artifacts = new ModelArtifacts(session)
     this.#probe = probe
     this.#pipeline = pipeline
     this.#ownRuntime = ownRuntime
   }
 
   get closed(): boolean {
-    return this.#calls.session.closed
+    return this.#session.closed
   }
 
   /** Drops the workload and its models, and the runtime where the project started its own. */
   async close(): Promise<void> {
-    await this.#calls.session.close()
+    await this.#session.close()
     await this.#ownRuntime?.close()
   }
 
@@ -216,7 +214,7 @@ export class TorchProject implements AsyncDisposable {
 
   /** Asks the workload again; {@link capability} stays what it was. */
   async probeCapability(options?: CallOptions): Promise<CapabilityEstimate> {
-    return (await this.#calls.capabilityProbe(options)).capability
+    return (await ask(this.#session, 'capability_probe', null, options)).capability
   }
 
   /** The capability that was probed when the project was opened; nothing is measured anew. */
@@ -320,7 +318,8 @@ export class TorchProject implements AsyncDisposable {
     device: string = this.runtimeDevice,
     options?: CallOptions,
   ): Promise<ModelHandle> {
-    return this.#calls.initModel(device, options)
+    const { model_id } = await ask(this.#session, 'init_model', { device }, options)
+    return this.#handle(model_id)
   }
 
   /**
@@ -331,7 +330,8 @@ export class TorchProject implements AsyncDisposable {
    */
   async trainWindow(window: TrainWindow, options?: CallOptions): Promise<WindowReport> {
     const { model, batches, cachedMicroshards: cached = [] } = window
-    const metrics = await this.#calls.trainWindow(model, batches, options)
+    const params = { ...this.#idOf(model, 'train_window'), batches: batches.map(batchInput) }
+    const { metrics } = await ask(this.#session, 'train_window', params, options)
     return {
       contribution: null,
       stats: { ...metrics, ...hostCounts(metrics, batches.length, cached) },
@@ -345,7 +345,8 @@ export class TorchProject implements AsyncDisposable {
     split: EvalSplit,
     options?: CallOptions,
   ): Promise<MetricReport> {
-    const metrics = await this.#calls.evaluate(model, split, options)
+    const params = { ...this.#idOf(model, 'evaluate'), split: pythonInput(EvalSplit, split) }
+    const { metrics } = await ask(this.#session, 'evaluate', params, options)
     return { metrics, captured_at: timestampNow() }
   }
 
@@ -355,7 +356,8 @@ export class TorchProject implements AsyncDisposable {
    */
   async applyPatch(patch: RuntimePatch, options?: CallOptions): Promise<PatchOutcome> {
     try {
-      return await this.#calls.applyPatch(patch, options)
+      const params = pythonInput(RuntimePatch, patch)
+      return await ask(this.#session, 'apply_patch', params, options)
     } catch (error) {
       const notTheWorkloads = [AbortError, RuntimeClosedError, ConfigError]
       if (
@@ -385,7 +387,14 @@ export class TorchProject implements AsyncDisposable {
     policy: MergePolicy,
     options?: CallOptions,
   ): Promise<ModelHandle | null> {
-    return this.#calls.mergeCandidateModels(base, candidates, policy, options)
+    const method = 'merge_candidate_models'
+    const params = {
+      base_model_id: base.idFor(this.#session, method),
+      candidates: candidates.map((candidate) => candidateInput(candidate, this.#session)),
+      policy: pythonInput(MergePolicy, policy),
+    }
+    const { model_id } = await ask(this.#session, method, params, options)
+    return model_id === null ? null : this.#handle(model_id)
   }
 
   /**
@@ -409,7 +418,7 @@ export class TorchProject implements AsyncDisposable {
     options: HookCallOptions<Input, Output> = {},
   ): Promise<Output> {
     const given = options.input ? await readWith(options.input, input, 'input') : input
-    const { session } = this.#calls
+    const session = this.#session
     const output = await callHook({ session, model, hook, input: given }, options)
     if (options.output) return readWith(options.output, output, 'output')
     return output as Output
@@ -436,7 +445,7 @@ export class TorchProject implements AsyncDisposable {
     input?: Input,
     options: HookCallOptions<Input, Item> & { readonly readAhead?: number | undefined } = {},
   ): AsyncGenerator<Item, undefined, undefined> {
-    const { session } = this.#calls
+    const session = this.#session
     const { input: inputSchema, output, readAhead } = options
     const open = async () => ({
       session,
@@ -455,7 +464,13 @@ export class TorchProject implements AsyncDisposable {
     policy: MergePolicy,
     options?: CallOptions,
   ): Promise<ModelHandle> {
-    await this.#calls.applySingleRootEma(base, merged, policy, options)
+    const method = 'apply_single_root_ema'
+    const params = {
+      base_model_id: base.idFor(this.#session, method),
+      merged_model_id: merged.idFor(this.#session, method),
+      policy: pythonInput(MergePolicy, policy),
+    }
+    await this.#session.call(method, params, options)
     return merged
   }
 
@@ -466,7 +481,13 @@ export class TorchProject implements AsyncDisposable {
     strategy: TrainerCanonicalReconcileStrategy,
     options?: CallOptions,
   ): Promise<ModelHandle> {
-    await this.#calls.reconcileCanonicalModel(local, canonical, strategy, options)
+    const method = 'reconcile_canonical_model'
+    const params = {
+      local_model_id: local.idFor(this.#session, method),
+      canonical_model_id: canonical.idFor(this.#session, method),
+      strategy: pythonInput(TrainerCanonicalReconcileStrategy, strategy),
+    }
+    await this.#session.call(method, params, options)
     return canonical
   }
 
@@ -478,7 +499,8 @@ export class TorchProject implements AsyncDisposable {
    * @throws HookMissingError
    */
   async saveTrainingState(model: ModelHandle, path: string, options?: CallOptions): Promise<void> {
-    await this.#calls.saveTrainingState(model, path, options)
+    const params = { ...this.#idOf(model, 'save_training_state'), path }
+    await this.#session.call('save_training_state', params, options)
   }
 
   /**
@@ -491,7 +513,8 @@ export class TorchProject implements AsyncDisposable {
     path: string,
     options?: CallOptions,
   ): Promise<ModelHandle> {
-    await this.#calls.loadTrainingState(model, path, options)
+    const params = { ...this.#idOf(model, 'load_training_state'), path }
+    await this.#session.call('load_training_state', params, options)
     return model
   }
 
@@ -513,21 +536,8 @@ export class TorchProject implements AsyncDisposable {
     if (own !== undefined && descriptor.model_schema_hash !== own) {
       throw new RevisionMismatchError('model_schema_hash', descriptor.model_schema_hash, own)
     }
-    if (await this.#inMemory('load')) {
-      const { buffer } = await store.materializeArtifactBytes(descriptor, options)
-      const artifact = LentBuffer.transfer(buffer)
-      try {
-        await this.#calls.loadModelMemory(model, artifact, options)
-      } finally {
-        // Not what Python has kept: that stays on loan.
-        if (!artifact.onLoan) freeMemory(artifact.take())
-      }
-      return model
-    }
-    return withArtifactFile(async (path) => {
-      await store.materializeArtifactFile(descriptor, path, options)
-      return this.loadModelArtifactFile(model, path, options)
-    })
+    await this.#artifacts.load(model, descriptor, store, options)
+    return model
   }
 
   /**
@@ -548,16 +558,8 @@ export class TorchProject implements AsyncDisposable {
       model_schema_hash: this.modelSchemaHash,
       record_format: config.artifact_record_format,
     }
-    if (await this.#inMemory('materialize')) {
-      const memory = await this.#calls.materializeModelMemory(model, options)
-      const { artifact_chunking: chunking } = config
-      const bytes = new Uint8Array(memory.take())
-      return store.storeArtifactBytes(spec, bytes, chunking, { ...options, transfer: true })
-    }
-    return withArtifactFile(async (path) => {
-      await this.materializeModelArtifactFile(model, path, options)
-      return store.storeArtifactFile(spec, path, config.artifact_chunking, options)
-    })
+    const chunking = config.artifact_chunking
+    return this.#artifacts.materialize(model, { spec, chunking }, store, options)
   }
 
   /** Loads an artifact file into the model, through the workload's path hook, else its bytes hook. */
@@ -566,7 +568,7 @@ export class TorchProject implements AsyncDisposable {
     path: string,
     options?: CallOptions,
   ): Promise<ModelHandle> {
-    await this.#calls.loadModelArtifact(model, path, options)
+    await this.#artifacts.loadFile(model, path, options)
     return model
   }
 
@@ -576,14 +578,15 @@ export class TorchProject implements AsyncDisposable {
     path: string,
     options?: CallOptions,
   ): Promise<void> {
-    await this.#calls.materializeModelArtifact(model, path, options)
+    await this.#artifacts.materializeFile(model, path, options)
   }
 
-  /** Whether artifacts can go by lent memory: not to another process, nor to path hooks alone. */
-  async #inMemory(direction: 'load' | 'materialize'): Promise<boolean> {
-    if (this.#calls.session.lendsMemory !== true) return false
-    const way = (await this.#calls.artifactWays())[direction]
-    return way === 'tensors' || way === 'bytes'
+  #handle(modelId: string): ModelHandle {
+    return new ModelHandle(this.#session, modelId, this.#artifacts.bytes)
+  }
+
+  #idOf(model: ModelHandle, method: string): { model_id: string } {
+    return { model_id: model.idFor(this.#session, method) }
   }
 
   #required<K extends 'supported_workload' | 'model_schema_hash'>(

@@ -10,7 +10,7 @@ import type { Swarm } from '../swarm/index.js'
 import { EvaluationRefusedError, HookMissingError } from '../errors.js'
 import type { ModelHandle } from '../project/model-handle.js'
 import type { TorchProject } from '../project/torch-project.js'
-import type { ModelCandidate } from '../project/workload-calls.js'
+import type { ModelCandidate } from '../project/model-candidate.js'
 import type { CallOptions } from '../runtime/python-runtime.js'
 import {
   type ArtifactDescriptor,
