@@ -20,6 +20,7 @@ export {
   ValueError,
   WorkerExitedError,
 } from './errors.js'
+export type { BatchedHook, BatchOptions } from './project/batched-hook.js'
 export type { HookInput, HookOutput } from './project/hook-values.js'
 export { ModelHandle } from './project/model-handle.js'
 export {

@@ -1,6 +1,7 @@
 /** Calls of a workload's own hooks: parameters taken apart, answers put together. */
 
-import { ProtocolError } from '../errors.js'
+import { ProtocolError, type TorchbedError } from '../errors.js'
+import { errorFromFailure } from '../runtime/failures.js'
 import type { CallOptions, WorkloadSession } from '../runtime/python-runtime.js'
 import type { PyInput, PyValue } from '../runtime/values.js'
 import {
@@ -21,6 +22,13 @@ export interface HookCall {
   readonly input: unknown
 }
 
+/** What a hook answered to a batch of calls. */
+export interface BatchAnswer {
+  readonly output: HookOutput
+  /** Of the items that failed alone, by their number. */
+  readonly failed: ReadonlyMap<number, TorchbedError>
+}
+
 /** What a stream gave in one call. */
 export interface StreamSlice {
   readonly items: HookOutput[]
@@ -30,14 +38,54 @@ export interface StreamSlice {
 
 /** Calls a hook and returns its result. */
 export async function callHook(call: HookCall, options?: CallOptions): Promise<HookOutput> {
-  const answer = await ask(call.session, 'call_hook', hookParameters(call), options)
-  const { output = null, result_id } = answer
-  const [whole] = await filled(
+  return outputOf(
     call,
-    [{ value: output, places: readPlaces(answer.places) }],
-    result_id,
+    await ask(call.session, 'call_hook', hookParameters(call), options),
     options,
   )
+}
+
+/** Calls a hook with the inputs of `size` calls in one. */
+export async function callBatch(
+  call: HookCall,
+  size: number,
+  options?: CallOptions,
+): Promise<BatchAnswer> {
+  const params = hookParameters(call)
+  params.set('batch', size)
+  const answer = await ask(call.session, 'call_hook', params, options)
+  const { failed = [] } = answer
+  if (!Array.isArray(failed)) throw new ProtocolError(`the failures of ${call.hook} are not a list`)
+  return {
+    output: await outputOf(call, answer, options),
+    failed: new Map(failed.map((entry) => itemFailure(call.hook, entry))),
+  }
+}
+
+function itemFailure(hook: string, entry: PyValue): [number, TorchbedError] {
+  const [index, failure] = entry as [PyValue, Record<string, PyValue>]
+  const text = (name: string): string => {
+    const value = failure[name]
+    return typeof value === 'string' ? value : ''
+  }
+  const facts = {
+    code: text('code'),
+    message: text('message'),
+    traceback: text('traceback'),
+    pythonType: text('python_type'),
+    path: '',
+  }
+  return [Number(index), errorFromFailure(facts, hook)]
+}
+
+async function outputOf(
+  call: HookCall,
+  answer: Record<string, PyValue>,
+  options?: CallOptions,
+): Promise<HookOutput> {
+  const { output = null, result_id } = answer
+  const apart = [{ value: output, places: readPlaces(answer.places) }]
+  const [whole] = await filled(call, apart, result_id, options)
   return whole as HookOutput
 }
 

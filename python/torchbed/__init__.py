@@ -13,6 +13,7 @@ package. What is here helps authors who want type checking, or who want to stop 
                 ...
 """
 
+from ._host.batches import BatchResult
 from ._host.callable_hooks import callable_hook
 from ._host.cancelling import Cancelled, should_stop
 from ._host.progressing import progress
@@ -50,6 +51,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AcceptsPatches",
     "Batch",
+    "BatchResult",
     "CachedMicroshardGroup",
     "Cancelled",
     "CapabilityEstimate",

@@ -27,6 +27,8 @@ class Hooked(Plain):
             "large_items",
             "left_behind",
             "memory",
+            "double_each",
+            "sizes",
         }
     )
     kept: Any = None
@@ -75,6 +77,30 @@ class Hooked(Plain):
         if value == "large":
             return [torch.full((100_000,), 1.5), {"n": torch.arange(50_000)}]
         raise AssertionError(value)
+
+    # --- batches ---
+
+    def double_each(self, value: Any) -> Any:
+        """Double the rows of `x`; items named in `bad` fail alone, and `all` fails the batch."""
+        x, names = value["x"], value["name"]
+        self.events.append(f"batch of {len(names)}")
+        if "all" in names:
+            raise RuntimeError("no batch today")
+        if "slow" in names:
+            time.sleep(0.2)
+        if "short" in names:
+            return {"y": x[1:]}
+        output = {"y": x * 2, "names": names, "note": None}
+        failed = {
+            index: ValueError(f"{name} is too long")
+            for index, name in enumerate(names)
+            if name.startswith("bad")
+        }
+        return torchbed.BatchResult(output, failed) if failed else output
+
+    def sizes(self, state: Any, value: torch.Tensor) -> Any:
+        """Return for each row how many there are."""
+        return [len(value)] * len(value)
 
     # --- streams ---
 

@@ -8,8 +8,9 @@ from types import NoneType
 from typing import Any, ClassVar
 
 from .artifact_files import read_artifact, write_artifact
+from .batches import BatchResult, failures_of
 from .callable_hooks import is_callable_hook
-from .failures import CallFailed, failure_of, guarded, quoted, refused
+from .failures import CallFailed, Failure, failure_of, guarded, quoted, refused
 from .hook_values import Outputs, Place, with_inputs
 from .memory_artifacts import (
     PlannedArtifact,
@@ -210,13 +211,22 @@ class Session:
     def _call_hook(self, params: Params) -> object:
         hook, arguments, places = self._hook_call(params)
         as_text = params.has("as_text")
-        outputs = self._hook(
-            hook, *arguments, convert=lambda value, _: Outputs(value, as_text, places)
-        )
+        size = params.integer("batch") if params.has("batch") else 0
+        failed: list[tuple[int, Failure]] = []
+
+        def outputs_of(returned: object, _: str) -> Outputs:
+            if size and isinstance(returned, BatchResult):
+                failed.extend(failures_of(returned, size))
+                returned = returned.output
+            return Outputs(returned, as_text, places)
+
+        outputs = self._hook(hook, *arguments, convert=outputs_of)
         assert isinstance(outputs, Outputs)
         answer: dict[str, object] = {"output": outputs.value}
         if outputs.places:
             answer["places"] = outputs.places
+        if failed:
+            answer["failed"] = [list(item) for item in failed]
         if outputs.is_waiting:
             answer["result_id"] = self._keep_result(outputs)
         return answer

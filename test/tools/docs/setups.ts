@@ -183,6 +183,36 @@ await project.close()
     needsTorch: true,
   },
 
+  /** A project whose workload predicts a batch. */
+  batching: {
+    before: `
+import * as assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { tensor, TorchProject, type Tensor } from 'torchbed'
+writeFileSync('digits_batching.py', \`
+import sys
+sys.path.append(${JSON.stringify(workloadRoot)})
+from plain import Plain
+
+class Digits(Plain):
+    callable_hooks = {"predict"}
+
+    def predict(self, state, value):
+        return {"scores": value["x"][:, :10] + len(value["x"])}
+\`)
+const project = await TorchProject.open({
+  runtime: { workload_factory: 'digits_batching:Digits', module_search_roots: ['.'] },
+})
+const model = await project.initModel()
+const requests = [1, 2, 3].map((n) => tensor(new Float32Array(64).fill(n)))
+`,
+    after: `
+assert.deepEqual(answers.map(({ scores }) => scores.data[0]), [4, 5, 6])
+await project.close()
+`,
+    needsTorch: true,
+  },
+
   /** A class with a generator for a hook. */
   'generating-hook': {
     before: `import torchbed
