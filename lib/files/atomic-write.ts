@@ -2,7 +2,8 @@
  * Durable writes: a reader of the target sees the old file or the whole new one, even after a crash.
  *
  * The bytes go to a new file beside the target, reach the disk, and only then take the target's name. The
- * temporary name is random and short, so that writers of one target never meet and a long target name has room.
+ * temporary name is random and short, so that writers of one target never meet and a long target name has room. It
+ * holds the stamp of its process, so that what a process left that has ended is known as such at once.
  * System errors (`ENOSPC`, `EACCES`, …) pass through as Node gives them.
  */
 
@@ -11,6 +12,7 @@ import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promis
 import { dirname, join } from 'node:path'
 
 import { abortError } from '../core/abort.js'
+import { hasEnded, processStamp, STAMP_PATTERN, stampIn } from './process-stamp.js'
 
 /** What an atomic write takes. */
 export interface AtomicWriteOptions {
@@ -29,7 +31,7 @@ export interface AtomicWriteOptions {
 /** Age after which a temporary file that is not being written counts as left over, in milliseconds: one hour. */
 export const TEMP_FILE_MAX_AGE_MS = 60 * 60 * 1000
 
-const TEMP_FILE_NAME = /^\.torchbed-[0-9a-f]{24}\.tmp$/
+const TEMP_FILE_NAME = new RegExp(`^\\.torchbed-(?:${STAMP_PATTERN}-)?[0-9a-f]{12,24}\\.tmp$`)
 
 /** Whether a file name is that of an unfinished atomic write. */
 export function isTempFileName(name: string): boolean {
@@ -72,7 +74,7 @@ export async function writeStreamAtomic(
   }
   stopIfAborted()
   const folder = dirname(path)
-  const temp = join(folder, `.torchbed-${randomBytes(12).toString('hex')}.tmp`)
+  const temp = join(folder, `.torchbed-${processStamp()}-${randomBytes(6).toString('hex')}.tmp`)
   const file = await open(temp, 'wx', mode)
   try {
     const length = await fill(file, source, stopIfAborted, sync !== 'none')
@@ -85,6 +87,19 @@ export async function writeStreamAtomic(
     await rm(temp, { force: true }).catch(() => undefined)
     throw error
   }
+}
+
+/**
+ * Whether a temporary file that was last written at `mtimeMs` is left over: its process has ended, or, where that cannot
+ * be known, it is older than `maxAgeMs`, in milliseconds.
+ */
+export function isLeftOver(
+  name: string,
+  mtimeMs: number,
+  maxAgeMs = TEMP_FILE_MAX_AGE_MS,
+): boolean {
+  const stamp = stampIn(name)
+  return (stamp !== undefined && hasEnded(stamp)) || Date.now() - mtimeMs >= maxAgeMs
 }
 
 /**
@@ -102,7 +117,7 @@ export async function removeLeftoverTempFiles(
   )) {
     const path = join(folder, name)
     const found = await stat(path).catch(ifMissing(undefined))
-    if (found === undefined || Date.now() - found.mtimeMs < maxAgeMs) continue
+    if (found === undefined || !isLeftOver(name, found.mtimeMs, maxAgeMs)) continue
     await rm(path, { force: true })
     removed++
   }

@@ -25,6 +25,8 @@ import {
   InvalidSourceError,
 } from './errors.js'
 import { fileSize, withIo } from './files.js'
+import { missingBytes, requireSpace } from './space.js'
+import { StoreLayout } from './store-paths.js'
 import { releaseMemory } from '../threads/release-memory.js'
 import { StoreThread } from './store-thread.js'
 import {
@@ -84,10 +86,18 @@ export class ArtifactWork {
     spec: ArtifactBuildSpec,
     source: ArtifactSource,
     chunking: ChunkingScheme,
-    { pin, signal }: StoreArtifactOptions,
+    { pin, expectedBytes, signal }: StoreArtifactOptions,
   ): Promise<ArtifactDescriptor> {
     const args = { store, spec, chunking: checked(spec, chunking), pin }
-    return this.#fed('store', args, source, evenCuts(args.chunking.chunk_size_bytes), signal)
+    const again = source instanceof Uint8Array
+    const length = worthAsking(again ? source.byteLength : expectedBytes)
+    await this.#requireSpace(
+      store,
+      length,
+      again ? () => this.describe(spec, source, args.chunking, { signal }) : undefined,
+    )
+    const cuts = evenCuts(args.chunking.chunk_size_bytes)
+    return this.#fed('store', { ...args, expectedBytes: length }, source, cuts, signal)
   }
 
   /** Takes the memory of the bytes for good. */
@@ -102,7 +112,16 @@ export class ArtifactWork {
     throwIfAborted(signal, 'store an artifact')
     const taken = takeOver(bytes)
     if (taken.byteLength > IN_PLACE_MAX_BYTES) {
-      return this.#thread.run('store', args, { bytes: taken, signal })
+      const expectedBytes = taken.byteLength
+      try {
+        await this.#requireSpace(store, expectedBytes, () =>
+          this.describe(spec, taken, args.chunking, { signal }),
+        )
+      } catch (error) {
+        freeMemory(taken.buffer)
+        throw error
+      }
+      return this.#thread.run('store', { ...args, expectedBytes }, { bytes: taken, signal })
     }
     return runTask('store', args, { chunks: (cuts) => slicedChunks(taken, cuts), signal })
   }
@@ -116,8 +135,12 @@ export class ArtifactWork {
   ): Promise<ArtifactDescriptor> {
     const args = { store, spec, chunking: checked(spec, chunking), pin, path }
     const size = await withIo(`look at ${JSON.stringify(path)}`, () => fileSize(path))
+    const expectedBytes = worthAsking(size)
+    await this.#requireSpace(store, expectedBytes, () =>
+      this.#unfed('describeFile', args, size ?? Infinity, signal),
+    )
     // A file that is not regular may be endless.
-    return this.#unfed('storeFile', args, size ?? Infinity, signal)
+    return this.#unfed('storeFile', { ...args, expectedBytes }, size ?? Infinity, signal)
   }
 
   /** Verifies everything before it writes anything. */
@@ -133,8 +156,11 @@ export class ArtifactWork {
       throw new ArtifactLengthMismatchError(artifact_id, bytes_len, bytes.byteLength)
     }
     const cuts = cutsOf(descriptor)
+    const expectedBytes = worthAsking(bytes_len)
+    await this.#requireSpace(store, expectedBytes, () => Promise.resolve(descriptor))
     await this.#fed('check', { descriptor }, bytes, cuts, signal)
-    await this.#fed('storePrebuilt', { store, descriptor, pin }, bytes, cuts, signal)
+    const args = { store, descriptor, pin, expectedBytes }
+    await this.#fed('storePrebuilt', args, bytes, cuts, signal)
   }
 
   async storeChunk(
@@ -184,6 +210,24 @@ export class ArtifactWork {
     await this.#unfed('verify', { store, descriptor }, descriptor.bytes_len, signal)
   }
 
+  /**
+   * @param describe finds out which chunks there are, some of which may be in the store; all of them may be missing without
+   * @throws InsufficientSpaceError
+   */
+  async #requireSpace(
+    { root }: StoreSettings,
+    length: number | undefined,
+    describe: (() => Promise<ArtifactDescriptor>) | undefined,
+  ): Promise<void> {
+    if (length === undefined) return
+    const layout = new StoreLayout(root)
+    await withIo(`look for free space in ${JSON.stringify(root)}`, () =>
+      requireSpace(layout, length, async () =>
+        describe === undefined ? length : missingBytes(layout, await describe()),
+      ),
+    )
+  }
+
   /** A task without bytes; `size` is that of the artifact or chunk that it works on. */
   async #unfed<N extends TaskName>(
     name: N,
@@ -217,6 +261,11 @@ export class ArtifactWork {
     if (isWhole && length <= IN_PLACE_MAX_BYTES) return here(() => gathered)
     return this.#thread.run(name, args, { gathered, signal })
   }
+}
+
+/** What is short meets a full disk as any file does. */
+function worthAsking(length: number | undefined): number | undefined {
+  return length !== undefined && length > IN_PLACE_MAX_BYTES ? length : undefined
 }
 
 function noChunks(): never {

@@ -17,6 +17,11 @@ import type { RecordFolder } from './record-folder.js'
 export interface StoreArtifactOptions extends OperationOptions {
   /** Pins the artifact before its manifest appears, so that no garbage collection comes between. Default false. */
   readonly pin?: boolean
+  /**
+   * How many bytes a stream will give, if known: the artifact is then refused before anything is written when there is no room
+   * for it, and the room is reserved. Where the source is bytes, or a file, its length counts instead.
+   */
+  readonly expectedBytes?: number | undefined
 }
 
 /** What a writer works with. */
@@ -26,8 +31,6 @@ export interface ArtifactWriterParts {
   readonly chunks: ChunkFiles
   readonly manifests: RecordFolder<ArtifactDescriptor>
   readonly pins: PinFolder
-  /** Age, in milliseconds, before which garbage collection spares chunks without a manifest. */
-  readonly chunkGraceMs: number
 }
 
 export class ArtifactWriter {
@@ -81,19 +84,18 @@ export class ArtifactWriter {
   /** Stores chunks, which no garbage collection takes meanwhile, then the manifest that `run` returns. */
   async #guarded(
     action: string,
-    { pin = false, signal }: StoreArtifactOptions,
+    { pin = false, expectedBytes, signal }: StoreArtifactOptions,
     run: (put: ChunkSink) => Promise<ArtifactDescriptor>,
   ): Promise<ArtifactDescriptor> {
-    const { layout, durability, chunks, manifests, pins, chunkGraceMs } = this.#parts
-    const guard = new ChunkGuard(layout, chunkGraceMs)
-    const put: ChunkSink = async ({ chunk_id }, bytes) => {
-      if (guard.has(chunk_id)) return
-      await chunks.put(chunk_id, bytes, { signal })
-      guard.add(chunk_id)
+    const { layout, durability, chunks, manifests, pins } = this.#parts
+    const guard = new ChunkGuard(layout)
+    const put: ChunkSink = async (chunk, bytes) => {
+      if (await guard.add(chunk)) await chunks.put(chunk.chunk_id, bytes, { signal })
     }
     return withIo(`${action} in ${JSON.stringify(layout.root)}`, async () => {
       try {
         await makeFolders(layout.folders, durability)
+        if (expectedBytes !== undefined) await guard.reserve(expectedBytes)
         const descriptor = await run(put)
         await chunks.syncNames()
         if (pin) await pins.add(layout.artifactPin(descriptor.artifact_id), descriptor.artifact_id)
@@ -101,7 +103,7 @@ export class ArtifactWriter {
         await manifests.store(descriptor, { signal, replace: true })
         return descriptor
       } finally {
-        guard.stop()
+        await guard.release()
       }
     })
   }

@@ -60,11 +60,23 @@ export const MAX_READS_IN_FLIGHT = 2
 /** Memory for the chunks of one artifact that are being filled and written; at least two have room. */
 export const CHUNK_BUFFER_BYTES = 16 * 1024 * 1024
 
+/** How often a writer renews its claim, in milliseconds. */
+export const CLAIM_RENEWAL_MS = 20 * 1000
+
 /**
- * Age before which garbage collection spares a chunk that no manifest names, in milliseconds: ten minutes. A
- * manifest is written after its chunks, so that a young chunk may belong to one that is still to come.
+ * Age at which a claim that was not renewed is dead, in milliseconds, whatever its process: two minutes. The clocks of
+ * machines that share a store must agree better than that.
  */
-export const CHUNK_GRACE_MS = 10 * 60 * 1000
+export const CLAIM_TIMEOUT_MS = 2 * 60 * 1000
+
+/**
+ * Age before which garbage collection spares a temporary file whose process is not known to have ended, in milliseconds:
+ * ten minutes.
+ */
+export const STORE_TEMP_GRACE_MS = 10 * 60 * 1000
+
+/** Chunks whose names garbage collection takes away at one time: less than 2 ms, which readers wait for. */
+export const COLLECTED_CHUNKS_AT_ONCE = 64
 
 /** Pause before a source that failed is asked again, in milliseconds; each further failure doubles it. */
 export const FETCH_FIRST_PAUSE_MS = 50

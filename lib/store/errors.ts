@@ -187,6 +187,25 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only; choose another folder',
 }
 
+/** The disk has less free space than an artifact needs; nothing was written for it. */
+export class InsufficientSpaceError extends CheckpointError {
+  readonly code = 'ERR_CHECKPOINT_NO_SPACE'
+
+  constructor(
+    /** The store's folder. */
+    readonly root: string,
+    /** Bytes that are not in the store yet. */
+    readonly needed: number,
+    /** Bytes that are free, without those that other writers have reserved. */
+    readonly available: number,
+  ) {
+    super(
+      `Cannot store ${needed} bytes in ${JSON.stringify(root)}: ${available} bytes are free; ` +
+        'free disk space, or unpin artifacts and collect garbage',
+    )
+  }
+}
+
 /** The operating system refused a read or a write. `cause` is its error. */
 export class CheckpointIoError extends CheckpointError {
   readonly code = 'ERR_CHECKPOINT_IO'

@@ -87,7 +87,7 @@ export interface FetchReport {
  * Fetches the chunks that the store does not have, and verifies the whole artifact. Its manifest and a pin are stored first,
  * so that a fetch that was interrupted, even by `kill -9`, resumes where it was when called again.
  *
- * @throws InvalidDescriptorError, ArtifactLengthMismatchError before anything is asked for; ChunkSourcesExhaustedError when no
+ * @throws InvalidDescriptorError, ArtifactLengthMismatchError, InsufficientSpaceError before anything is asked for; ChunkSourcesExhaustedError when no
  *   source is left and chunks are missing; ArtifactRootHashMismatchError; CheckpointIoError; AbortError
  */
 export async function fetchArtifact(
@@ -98,6 +98,7 @@ export async function fetchArtifact(
 ): Promise<FetchReport> {
   checkArtifactDescriptor(artifact)
   throwIfAborted(signal, 'fetch an artifact')
+  await store.requireSpace(await store.missingBytes(artifact))
   await store.pinArtifact(artifact.artifact_id)
   await store.storeManifest(artifact, { signal })
   const fetch = new Fetch(store, artifact, sources, onProgress)

@@ -18,7 +18,6 @@ import type { StoreArtifactOptions } from './artifact-writer.js'
 import type { ArtifactSource } from './chunk-feed.js'
 import { ChunkFiles, type Durability } from './chunk-files.js'
 import { chunkingScheme } from './chunking.js'
-import { CHUNK_GRACE_MS } from './constants.js'
 import { checkArtifactDescriptor, type ArtifactBuildSpec } from './descriptor.js'
 import {
   ArtifactRootHashMismatchError,
@@ -29,6 +28,7 @@ import {
 } from './errors.js'
 import { makeFolders, withIo } from './files.js'
 import { collectGarbage, type GarbageCollectionReport } from './garbage-collection.js'
+import { missingBytes, requireSpace } from './space.js'
 import { StoreLayout } from './store-paths.js'
 import { PinFolder } from './pin-folder.js'
 import type { RecordFolder, StoredRecord, StoreRecordOptions } from './record-folder.js'
@@ -40,9 +40,9 @@ export interface StoreOptions {
   /** What a crash of the machine may cost. Default `full`. */
   readonly durability?: Durability
   /**
-   * Age, in milliseconds, before which garbage collection spares chunks without a manifest and temporary files.
-   * Default {@link CHUNK_GRACE_MS}. All processes that write to one store need the same value. With 0, garbage
-   * collection deletes all of them, and no other writer may be active.
+   * Age, in milliseconds, before which garbage collection spares chunks that neither a manifest nor a live writer names.
+   * Default 0: writers claim what they write. To be set where some do not, such as the reference, and where machines
+   * share a file system that shows a file to others late (NFS: up to its `acdirmax`, 60 s by default).
    */
   readonly chunkGraceMs?: number
 }
@@ -79,8 +79,13 @@ export interface CompletenessOptions extends OperationOptions {
  * their folder. So a manifest on the disk has its chunks on the disk. With `'none'` nothing is synced, which is
  * faster the smaller the chunks are; a crash of the process alone still loses nothing.
  *
- * **Garbage collection** may run at any time. To fetch an artifact whose descriptor is known over a long time,
- * pin it and store its manifest first: then its chunks are safe as they come in.
+ * **Garbage collection** may run at any time, in any process. A writer claims the chunks of the artifact that it stores until
+ * the manifest is there, in a file that dies with its process (`artifacts/claims`); a collection frees whatever neither a
+ * manifest nor a live writer names, so that it empties a full disk. To fetch an artifact whose descriptor is known, pin it
+ * and store its manifest first, as {@link fetchArtifact} does: then its chunks are safe as they come in.
+ *
+ * **Room.** Artifacts of more than 1 MiB are refused with `InsufficientSpaceError` before anything is written when they cannot
+ * fit, and what they still need is reserved against other writers. A quota is not seen in advance.
  *
  * All methods throw a `CheckpointError`: `CheckpointIoError` when the system refuses, `InvalidIdError` for an id
  * that cannot name a file. Those with a signal throw `AbortError`.
@@ -104,10 +109,11 @@ export class FsArtifactStore {
   readonly #reader: ArtifactReader
   readonly #work = new ArtifactWork()
   readonly #settings: StoreSettings
+  readonly #chunkGraceMs: number
 
   /** @param root the folder; it is made when something is stored */
   constructor(root: string, options: StoreOptions = {}) {
-    const { durability = 'full', chunkGraceMs = CHUNK_GRACE_MS } = options
+    const { durability = 'full', chunkGraceMs = 0 } = options
     if (!(chunkGraceMs >= 0 && chunkGraceMs <= Number.MAX_SAFE_INTEGER)) {
       throw new RangeError(`chunkGraceMs must be a number from 0 on, not ${chunkGraceMs}`)
     }
@@ -119,7 +125,8 @@ export class FsArtifactStore {
     this.#receipts = receiptFolder(layout, durability)
     this.#pins = new PinFolder(layout.pinsFolder, durability)
     this.#reader = new ArtifactReader(this.#chunks, durability)
-    this.#settings = { root: layout.root, durability, chunkGraceMs }
+    this.#settings = { root: layout.root, durability }
+    this.#chunkGraceMs = chunkGraceMs
   }
 
   /** Absolute path of the store's folder. */
@@ -164,6 +171,27 @@ export class FsArtifactStore {
   /** The file of a receipt. */
   receiptPath(id: ContributionReceiptId): string {
     return this.#layout.receipt(id)
+  }
+
+  // --- room ----------------------------------------------------------------------------------------------
+
+  /** How many bytes of an artifact's chunks are not in the store yet: what storing it takes. */
+  async missingBytes(descriptor: ArtifactDescriptor): Promise<number> {
+    checkArtifactDescriptor(descriptor)
+    return withIo(`look at the chunks of artifact ${descriptor.artifact_id}`, () =>
+      missingBytes(this.#layout, descriptor),
+    )
+  }
+
+  /**
+   * Refuses what does not fit beside what other writers have reserved.
+   *
+   * @throws InsufficientSpaceError
+   */
+  async requireSpace(bytes: number): Promise<void> {
+    await withIo(`look for free space in ${JSON.stringify(this.root)}`, () =>
+      requireSpace(this.#layout, bytes, () => Promise.resolve(bytes)),
+    )
   }
 
   // --- what is there -------------------------------------------------------------------------------------
@@ -275,7 +303,8 @@ export class FsArtifactStore {
   // --- chunks ------------------------------------------------------------------------------------------------
 
   /**
-   * Verifies and stores one chunk, and returns its path. The bytes must not change meanwhile.
+   * Verifies and stores one chunk, and returns its path. The bytes must not change meanwhile. It is garbage until a manifest
+   * names it.
    *
    * @throws InvalidDescriptorError, ChunkLengthMismatchError, ChunkHashMismatchError; nothing is stored then
    */
@@ -308,7 +337,8 @@ export class FsArtifactStore {
    *
    * @param chunking default 8 MiB
    * @throws InvalidChunkSizeError, InvalidSourceError, ConfigError for a bad spec, what the source throws;
-   *   UnknownChunkError when the process slept for longer than the grace period and a chunk was collected
+   *   InsufficientSpaceError; UnknownChunkError when the process slept for longer than a claim lives, and a chunk was
+   *   collected
    */
   async storeArtifactReader(
     spec: ArtifactBuildSpec,
@@ -435,14 +465,14 @@ export class FsArtifactStore {
   }
 
   /**
-   * Deletes manifests that are pinned neither themselves nor through their `head_id`, then chunks of no remaining
-   * manifest and left-over temporary files; the latter two spare what is younger than `chunkGraceMs`.
+   * Deletes manifests that are pinned neither themselves nor through their `head_id`, then chunks that neither a remaining
+   * manifest nor a live writer names, and left-over temporary files.
    *
    * @throws InvalidRecordError when a manifest cannot be read; nothing is deleted then
    */
   async garbageCollect(options: OperationOptions = {}): Promise<GarbageCollectionReport> {
     return withIo(`collect garbage in ${JSON.stringify(this.root)}`, () =>
-      collectGarbage(this.#layout, this.#settings.chunkGraceMs, options),
+      collectGarbage(this.#layout, this.#chunkGraceMs, options),
     )
   }
 }

@@ -8,7 +8,6 @@ export type { Durability } from './chunk-files.js'
 export type { ArtifactSource } from './chunk-feed.js'
 export { chunkingScheme } from './chunking.js'
 export {
-  CHUNK_GRACE_MS,
   DEFAULT_CHUNK_SIZE_BYTES,
   MAX_CHUNK_BYTES,
   MAX_CHUNK_COUNT,

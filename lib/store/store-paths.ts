@@ -22,6 +22,7 @@ export class StoreLayout {
   readonly chunksFolder: string
   readonly manifestsFolder: string
   readonly pinsFolder: string
+  readonly claimsFolder: string
   readonly receiptsFolder: string
   readonly headsFolder: string
 
@@ -31,6 +32,7 @@ export class StoreLayout {
     this.chunksFolder = join(this.root, 'artifacts', 'chunks')
     this.manifestsFolder = join(this.root, 'artifacts', 'manifests')
     this.pinsFolder = join(this.root, 'artifacts', 'pins')
+    this.claimsFolder = join(this.root, 'artifacts', 'claims')
     this.receiptsFolder = join(this.root, 'receipts')
     this.headsFolder = join(this.root, 'heads')
   }
@@ -42,6 +44,7 @@ export class StoreLayout {
       this.chunksFolder,
       this.manifestsFolder,
       this.pinsFolder,
+      this.claimsFolder,
       this.receiptsFolder,
       this.headsFolder,
     ]

@@ -20,8 +20,6 @@ export interface StoreSettings {
   /** The folder. */
   readonly root: string
   readonly durability: Durability
-  /** In milliseconds. */
-  readonly chunkGraceMs: number
 }
 
 /** What a task gets beside its arguments. */
@@ -36,6 +34,8 @@ interface StoreArguments {
   readonly spec: ArtifactBuildSpec
   readonly chunking: ChunkingScheme
   readonly pin?: boolean | undefined
+  /** In bytes; undefined where the room is not worth a question, or not known. */
+  readonly expectedBytes?: number | undefined
 }
 
 const tasks = {
@@ -57,28 +57,41 @@ const tasks = {
   },
 
   async store(
-    { store, spec, chunking, pin = false }: StoreArguments,
+    { store, spec, chunking, pin = false, expectedBytes }: StoreArguments,
     { chunks, signal }: TaskInput,
   ): Promise<ArtifactDescriptor> {
     const feed = chunks(evenCuts(chunking.chunk_size_bytes))
-    return writer(store).store(spec, feed, chunking, { pin, signal })
+    return writer(store).store(spec, feed, chunking, { pin, expectedBytes, signal })
   },
 
   async storeFile(
-    { store, spec, chunking, pin = false, path }: StoreArguments & { readonly path: string },
+    args: StoreArguments & { readonly path: string },
     { signal }: TaskInput,
   ): Promise<ArtifactDescriptor> {
+    const { store, spec, chunking, pin = false, expectedBytes, path } = args
     const feed = fileChunks(path, evenCuts(chunking.chunk_size_bytes), signal)
-    return writer(store).store(spec, feed, chunking, { pin, signal })
+    return writer(store).store(spec, feed, chunking, { pin, expectedBytes, signal })
+  },
+
+  async describeFile(
+    args: Pick<StoreArguments, 'spec' | 'chunking'> & { readonly path: string },
+    { signal }: TaskInput,
+  ): Promise<ArtifactDescriptor> {
+    const { spec, chunking, path } = args
+    const feed = fileChunks(path, evenCuts(chunking.chunk_size_bytes), signal)
+    return makeDescriptor(spec, await hashChunks(feed, chunking, undefined, { signal }))
   },
 
   /** Stores bytes that have passed `check`. */
   async storePrebuilt(
-    args: Pick<StoreArguments, 'store' | 'pin'> & { readonly descriptor: ArtifactDescriptor },
+    args: Pick<StoreArguments, 'store' | 'pin' | 'expectedBytes'> & {
+      readonly descriptor: ArtifactDescriptor
+    },
     { chunks, signal }: TaskInput,
   ): Promise<void> {
-    const { store, descriptor, pin = false } = args
-    await writer(store).storePrebuilt(descriptor, chunks(cutsOf(descriptor)), { pin, signal })
+    const { store, descriptor, pin = false, expectedBytes } = args
+    const feed = chunks(cutsOf(descriptor))
+    await writer(store).storePrebuilt(descriptor, feed, { pin, expectedBytes, signal })
   },
 
   /** Stores one chunk, which has been checked. */
@@ -150,7 +163,7 @@ function reader({ root, durability }: StoreSettings): ArtifactReader {
   return new ArtifactReader(new ChunkFiles(new StoreLayout(root), durability), durability)
 }
 
-function writer({ root, durability, chunkGraceMs }: StoreSettings): ArtifactWriter {
+function writer({ root, durability }: StoreSettings): ArtifactWriter {
   const layout = new StoreLayout(root)
   return new ArtifactWriter({
     layout,
@@ -158,6 +171,5 @@ function writer({ root, durability, chunkGraceMs }: StoreSettings): ArtifactWrit
     chunks: new ChunkFiles(layout, durability),
     manifests: manifestFolder(layout, durability),
     pins: new PinFolder(layout.pinsFolder, durability),
-    chunkGraceMs,
   })
 }

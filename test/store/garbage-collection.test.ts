@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import fc from 'fast-check'
@@ -20,13 +20,10 @@ import {
 describe('garbage collection', () => {
   let root = ''
   let store: FsArtifactStore
-  /** The same store with no grace for what is young. */
-  let strict: FsArtifactStore
 
   beforeEach(async () => {
     root = await temporaryFolder()
     store = new FsArtifactStore(root, { durability: 'none' })
-    strict = new FsArtifactStore(root, { chunkGraceMs: 0 })
   })
   afterEach(() => removeFolder(root))
 
@@ -46,7 +43,7 @@ describe('garbage collection', () => {
     await store.pinHead('head-1')
     await store.pinArtifact(byItself.artifact_id)
 
-    const report = await strict.garbageCollect()
+    const report = await store.garbageCollect()
     assert.deepEqual(report.removed_manifests, [loose.artifact_id])
     // Its first chunks, "kept" and " by ", belong to the others too.
     assert.deepEqual(report.removed_chunks, [contentId(Buffer.from('none'))])
@@ -55,10 +52,10 @@ describe('garbage collection', () => {
     assert.equal(await store.hasManifest(loose.artifact_id), false)
 
     assert(await store.unpinHead('head-1'))
-    assert.deepEqual((await strict.garbageCollect()).removed_manifests, [byHead.artifact_id])
+    assert.deepEqual((await store.garbageCollect()).removed_manifests, [byHead.artifact_id])
     assert(await complete(byItself))
     assert(await store.unpinArtifact(byItself.artifact_id))
-    await strict.garbageCollect()
+    await store.garbageCollect()
     assert.deepEqual([...(await filesBelow(root)).keys()], [])
   })
 
@@ -74,7 +71,7 @@ describe('garbage collection', () => {
     const headId = 'study/1: "the best" head'
     const byHead = await put('kept by a hashed head', headId)
     await store.pinHead(headId)
-    await strict.garbageCollect()
+    await store.garbageCollect()
     assert(await complete(byHead))
     assert.deepEqual([...(await store.pinnedHeads())], [headId])
   })
@@ -82,7 +79,7 @@ describe('garbage collection', () => {
   it('honours pins whose content was lost, as the reference does', async () => {
     const artifact = await put('kept', 'head-1')
     await writeFile(store.headPinPath('head-1'), '')
-    await strict.garbageCollect()
+    await store.garbageCollect()
     assert(await complete(artifact))
     assert.deepEqual([...(await store.pinnedHeads())], ['head-1'])
   })
@@ -110,7 +107,7 @@ describe('garbage collection', () => {
           for (const id of pinnedHeads) await store.pinHead(id)
           for (const { artifact_id } of pinned) await store.pinArtifact(artifact_id)
 
-          const report = await strict.garbageCollect()
+          const report = await store.garbageCollect()
           const kept = artifacts.filter(
             (one) => pinned.has(one) || (one.head_id !== null && pinnedHeads.includes(one.head_id)),
           )
@@ -162,48 +159,47 @@ describe('garbage collection', () => {
     const loose = await put('loose')
     const damaged = store.manifestPath('damaged')
     await writeFile(damaged, '{"artifact_id": "damaged"')
-    await assert.rejects(strict.garbageCollect(), {
+    await assert.rejects(store.garbageCollect(), {
       code: 'ERR_CHECKPOINT_INVALID_RECORD',
       path: damaged,
       message: /delete the file or store the record again/,
     })
     assert(await complete(loose))
     await writeFile(damaged, await readFile(store.manifestPath(loose.artifact_id)))
-    await assert.rejects(strict.garbageCollect(), { code: 'ERR_CHECKPOINT_INVALID_RECORD' })
+    await assert.rejects(store.garbageCollect(), { code: 'ERR_CHECKPOINT_INVALID_RECORD' })
     assert(await complete(loose))
     await rm(damaged)
-    assert.deepEqual((await strict.garbageCollect()).removed_manifests, [loose.artifact_id])
+    assert.deepEqual((await store.garbageCollect()).removed_manifests, [loose.artifact_id])
   })
 
   describe('beside a writer', () => {
-    it('spares chunks that came before their manifest, until they are old', async () => {
-      const descriptor = await serveHead()
-      const [first] = descriptor.chunks
+    it('spares chunks that nothing names only where asked to, until they are old', async () => {
+      const patient = new FsArtifactStore(root, { chunkGraceMs: 60_000 })
+      const [first] = (await serveHead()).chunks
       await store.storeChunkBytes(first!, Buffer.from('abc'))
-      assert.deepEqual((await store.garbageCollect()).removed_chunks, [])
-      assert(await store.hasChunk(first!.chunk_id))
-
+      assert.deepEqual((await patient.garbageCollect()).removed_chunks, [])
       await makeOld(store.chunkPath(first!.chunk_id))
       await store.storeChunkBytes(first!, Buffer.from('abc'))
-      assert.deepEqual((await store.garbageCollect()).removed_chunks, [], 'storing made it young')
-
+      assert.deepEqual((await patient.garbageCollect()).removed_chunks, [], 'storing made it young')
       await makeOld(store.chunkPath(first!.chunk_id))
+      assert.deepEqual((await patient.garbageCollect()).removed_chunks, [first!.chunk_id])
+
+      await store.storeChunkBytes(first!, Buffer.from('abc'))
       assert.deepEqual((await store.garbageCollect()).removed_chunks, [first!.chunk_id])
     })
 
-    it('never takes the chunks of a slow artifact, in another process, longer than the grace period', async () => {
-      const graceMs = 400
-      // The writer needs several grace periods; chunk "same" is one that was there, old, before.
-      const old = await put('same')
-      for (const { chunk_id } of old.chunks) await makeOld(store.chunkPath(chunk_id))
+    it('never takes the chunks of a slow artifact, in another process, whatever their age, and takes all others', async () => {
+      // Chunk "same" is one that was there, old, before.
+      await put('same')
       const writer = ended(
         runElsewhere(`
+        import { utimes } from 'node:fs/promises'
         import { setTimeout } from 'node:timers/promises'
-        const store = new FsArtifactStore(${JSON.stringify(root)}, { chunkGraceMs: ${graceMs} })
+        const store = new FsArtifactStore(${JSON.stringify(root)})
         async function* slowly() {
           for (const piece of ['same', 'new1', 'new2', 'new3', 'new4', 'new5']) {
             yield Buffer.from(piece)
-            await setTimeout(${graceMs})
+            await setTimeout(150)
           }
         }
         const spec = { ...${JSON.stringify(SERVE_HEAD)}, head_id: 'slow' }
@@ -215,46 +211,73 @@ describe('garbage collection', () => {
       const started = store.chunkPath(firstNew)
       while (writer.running && !(await exists(started))) await sleep(5)
 
-      const collector = new FsArtifactStore(root, { chunkGraceMs: graceMs })
-      const removed: string[] = []
+      const removed = new Set<string>()
       let rounds = 0
       while (writer.running) {
-        removed.push(...(await collector.garbageCollect()).removed_chunks)
+        for (const name of await readdir(dirname(started))) {
+          if (!name.endsWith('.chunk')) continue
+          await makeOld(join(dirname(started), name)).catch(() => undefined)
+        }
+        await put(`own ${rounds % 7}`)
+        for (const id of (await store.garbageCollect()).removed_chunks) removed.add(id)
         rounds++
-        await sleep(1)
       }
       const id = (await writer.result).trim()
-      assert.deepEqual(removed, [])
-      assert(rounds > 50, `only ${rounds} collections took place`)
+      assert(rounds > 20, `only ${rounds} collections took place`)
       assert(await store.hasCompleteArtifact(id, { verify: true }))
+      const ours = ['own ', ...Array.from({ length: 7 }, (_, index) => String(index))]
+      assert.deepEqual(
+        [...removed].sort(),
+        ours.map((text): string => contentId(Buffer.from(text))).sort(),
+      )
+      assert.deepEqual(await readdir(join(root, 'artifacts', 'claims')), [])
     }).timeout(30_000)
 
-    it('takes chunks that stayed unclaimed for the grace period, also when their writer crashed', async () => {
-      const graceMs = 200
-      await assert.rejects(
-        runElsewhere(`
-          const store = new FsArtifactStore(${JSON.stringify(root)}, { chunkGraceMs: ${graceMs} })
-          async function* half() {
-            yield Buffer.from('aaaabbbb')
-            await new Promise((resolve) => setTimeout(resolve, 100))
-            process.kill(process.pid, 'SIGKILL')
-            await new Promise(() => setInterval(() => {}, 1000))
-          }
-          await store.storeArtifactReader(${JSON.stringify(SERVE_HEAD)}, half(), chunkingScheme(4))`),
-      )
-      const collector = new FsArtifactStore(root, { chunkGraceMs: graceMs })
-      assert.equal((await filesBelow(root)).size, 2)
-      await sleep(graceMs)
-      assert.equal((await collector.garbageCollect()).removed_chunks.length, 2)
-      assert.equal((await filesBelow(root)).size, 0)
+    for (const [what, end] of [
+      ['crashed', `process.kill(process.pid, 'SIGKILL')`],
+      ['failed', `throw new Error('no more')`],
+    ]) {
+      it(`takes at once what a writer has left that ${what}, its temporary files too`, async () => {
+        await assert.rejects(
+          runElsewhere(`
+            const store = new FsArtifactStore(${JSON.stringify(root)})
+            async function* half() {
+              yield Buffer.from('aaaabbbb')
+              await new Promise((resolve) => setTimeout(resolve, 100))
+              ${end}
+              await new Promise(() => setInterval(() => {}, 1000))
+            }
+            await store.storeArtifactReader(${JSON.stringify(SERVE_HEAD)}, half(), chunkingScheme(4))`),
+        )
+        const files = [...(await filesBelow(root)).keys()]
+        const claims = files.filter((name) => name.endsWith('.claim'))
+        assert.equal(claims.length, end?.startsWith('process') === true ? 1 : 0)
+        for (const claim of claims) {
+          const temporary = `.torchbed-${basename(claim, '.claim')}.tmp`
+          await writeFile(join(root, 'artifacts', 'chunks', temporary), 'half')
+        }
+        const report = await store.garbageCollect()
+        assert.equal(report.removed_chunks.length, 2)
+        assert.equal(report.removed_temp_files, claims.length)
+        assert.equal((await filesBelow(root)).size, 0)
+      })
+    }
+
+    it('believes a claim of another machine until it has not been renewed for two minutes', async () => {
+      const artifact = await put('aaaa')
+      const chunk_id = artifact.chunks[0]!.chunk_id
+      const claim = join(root, 'artifacts', 'claims', '0123456789ab-4194304-17-00ff00ff00ff.claim')
+      await writeFile(claim, `1000\n4 ${basename(store.chunkPath(chunk_id))}\n4 half-a-na`)
+      assert.deepEqual((await store.garbageCollect()).removed_chunks, [])
+      await makeOld(claim, 2 * 60 * 1000 + 1000)
+      assert.deepEqual((await store.garbageCollect()).removed_chunks, [chunk_id])
+      assert.equal((await filesBelow(root)).size, 0, 'the dead claim is deleted')
     })
 
     it('never takes an old chunk that a writer has just found in place', async () => {
-      const graceMs = 10_000
       const writer = ended(
         runElsewhere(`
-          import { utimes } from 'node:fs/promises'
-          const store = new FsArtifactStore(${JSON.stringify(root)}, { chunkGraceMs: ${graceMs} })
+          const store = new FsArtifactStore(${JSON.stringify(root)})
           for (let round = 0; round < 150; round++) {
             const bytes = Buffer.from('shared!!' + (round % 3))
             const artifact = await store.storeArtifactReader(
@@ -263,15 +286,11 @@ describe('garbage collection', () => {
             if (!(await store.hasCompleteArtifact(artifact.artifact_id, { verify: true })))
               throw new Error('incomplete in round ' + round)
             await store.unpinArtifact(artifact.artifact_id)
-            // As if nobody had used the chunks for long: the next round meets the collectors over them.
-            const longAgo = new Date(Date.now() - 60_000)
-            for (const { chunk_id } of artifact.chunks)
-              await utimes(store.chunkPath(chunk_id), longAgo, longAgo).catch(() => {})
           }
           console.log('done')`),
       )
       const collect = async () => {
-        const collector = new FsArtifactStore(root, { chunkGraceMs: graceMs })
+        const collector = new FsArtifactStore(root)
         let removed = 0
         while (writer.running) removed += (await collector.garbageCollect()).removed_chunks.length
         return removed

@@ -253,7 +253,7 @@ describe("the store's own thread", () => {
   it('that dies rejects what it was at with a typed error, and the next call has another one', async () => {
     const thread = new StoreThread(new URL('./dying-worker.js', import.meta.url))
     const work = new ArtifactWork(thread)
-    const settings = { root: store.root, durability: 'none', chunkGraceMs: 1000 } as const
+    const settings = { root: store.root, durability: 'none' } as const
     const put = (record_format: string) =>
       work.store(
         settings,

@@ -66,7 +66,7 @@ describe('an archive', () => {
   afterEach(() => rm(folder, { recursive: true, force: true }))
 
   const peer = (name: string) => {
-    const store = new FsArtifactStore(join(folder, name), { durability: 'none', chunkGraceMs: 0 })
+    const store = new FsArtifactStore(join(folder, name), { durability: 'none' })
     return network.join(name, { store, roles: ['Archive'] })
   }
 

@@ -47,6 +47,7 @@ const samples: Readonly<Record<keyof typeof classes, TorchbedError>> = {
   InvalidIdError: new classes.InvalidIdError('too long', { cause }),
   InvalidRecordError: new classes.InvalidRecordError('/path', 'torn', { cause }),
   ConflictingRecordError: new classes.ConflictingRecordError('/path', 'h'),
+  InsufficientSpaceError: new classes.InsufficientSpaceError('/path', 2, 1),
   CheckpointIoError: new classes.CheckpointIoError('write', cause),
   StoreThreadError: new classes.StoreThreadError(3, { cause }),
 }

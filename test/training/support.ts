@@ -126,7 +126,7 @@ export class Run implements AsyncDisposable {
 
 /** A store without durability and without grace for unclaimed chunks. */
 export function openStore(root: string): FsArtifactStore {
-  return new FsArtifactStore(root, { durability: 'none', chunkGraceMs: 0 })
+  return new FsArtifactStore(root, { durability: 'none' })
 }
 
 /** What a run yielded. */

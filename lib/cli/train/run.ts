@@ -23,12 +23,6 @@ const IDLE_WATCH_MS = 1000
 /** How long the process waits for Python at its end; short, so that Ctrl-C ends within two seconds. */
 const EXIT_GRACE_MS = 700
 
-/**
- * Age before which the store's garbage collection spares chunks, in milliseconds. Short, as one process
- * writes here and collects between windows; not nothing, should somebody run two on one folder.
- */
-const TRAIN_CHUNK_GRACE_MS = 30_000
-
 /** What a run needs beside its config. */
 export interface TrainRunOptions {
   readonly out: string
@@ -76,7 +70,7 @@ export async function runTraining(
     { runtime, signal },
   )
 
-  const store = new FsArtifactStore(folder.store, { chunkGraceMs: TRAIN_CHUNK_GRACE_MS })
+  const store = new FsArtifactStore(folder.store)
   const idleLoopDelayP99Ms = await idleLoopDelay(signal)
   const { windows } = config.training
   const peers = Array.from({ length: config.training.peers }, (_, i) => `peer-${i + 1}`)

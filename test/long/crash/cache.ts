@@ -1,8 +1,8 @@
 /** The shard cache under crashes: what a process does until it is killed, and what must hold after. */
-import { mkdir, readdir, readFile, utimes } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fromMicroshards, MicroShardPlanner, ShardCache } from '../../../lib/data/index.js'
-import { isTempFileName, writeFileAtomic } from '../../../lib/files/atomic-write.js'
+import { writeFileAtomic } from '../../../lib/files/atomic-write.js'
 import {
   ShardFetchManifest,
   type CachedMicroShard,
@@ -18,9 +18,6 @@ const VIEW = 'view/of crashes'
 /** Shards in all, and in the upstream's manifest at first. */
 const SHARDS = 24
 const FIRST_SHARDS = 16
-
-/** Older than this, a temporary file is left over; two hours, in milliseconds. */
-const LEFT_OVER_MS = 2 * 60 * 60 * 1000
 
 interface Dataset {
   readonly plan: MicroShardPlan
@@ -168,15 +165,7 @@ export class CacheTarget extends CrashTarget {
     if (promised.length > 0) yield* this.#checkLease(promised, gone)
     yield* this.#checkLease([...manifest.entries.keys()].slice(0, FIRST_SHARDS), {})
 
-    // Those that another writer may still write to are spared.
-    const temps = (await readdir(folder)).filter(isTempFileName)
     const everything = manifest.entries.map(({ microshard_id }) => microshard_id)
-    await this.#cache.evictExcept(VIEW, everything)
-    for (const name of temps) {
-      if (!(await readdir(folder)).includes(name)) yield `${name} was deleted while it was young`
-      const then = new Date(Date.now() - LEFT_OVER_MS)
-      await utimes(join(folder, name), then, then)
-    }
     await this.#cache.evictExcept(VIEW, everything)
     for (const name of await readdir(folder)) {
       if (name !== 'fetch-manifest.json' && !/^\d{5}\.bin$/.test(name)) yield `${name} is left`

@@ -1,6 +1,6 @@
 /** The artifact store under crashes: what a process does until it is killed, and what must hold after. */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, utimes } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { chunkingScheme, FsArtifactStore } from '../../../lib/store/index.js'
 import { removeLeftoverTempFiles } from '../../../lib/files/atomic-write.js'
@@ -20,9 +20,6 @@ const SHARED_BLOCKS = 12
 /** Long artifacts go through the store's own thread. */
 const LONG_CHUNK_SIZE = 300_000
 
-/** Milliseconds. Long enough for a writer that waits for a busy disk. */
-const GRACE_MS = 20_000
-
 export class StoreTarget extends CrashTarget {
   readonly #root: string
   readonly #files: string
@@ -34,26 +31,22 @@ export class StoreTarget extends CrashTarget {
     super(settings)
     this.#root = join(folder, 'store')
     this.#files = join(folder, 'files')
-    const { seed, writers } = settings
+    const { seed } = settings
     this.#store = new FsArtifactStore(this.#root, {
       durability: seed % 2 === 0 ? 'full' : 'none',
-      // Without a grace period, nobody else may write.
-      chunkGraceMs: writers === 1 && seed % 4 < 2 ? 0 : GRACE_MS,
     })
   }
 
-  /** Old chunks that nobody needs, which a collector takes while a writer finds that it needs them. */
+  /** Chunks that nobody needs, which a collector takes while a writer finds that it needs them. */
   async prepare(): Promise<void> {
     await mkdir(this.#files, { recursive: true })
-    const then = new Date(Date.now() - 2 * GRACE_MS)
     for (const size of CHUNK_SIZES) {
       for (let block = 0; block < SHARED_BLOCKS; block++) {
         const bytes = bytesOf(block, size)
         const chunk_hash = contentId(bytes)
         const chunk_id: string = chunk_hash
         const chunk = { chunk_id, chunk_hash, offset_bytes: 0, length_bytes: size }
-        const path = await this.#store.storeChunkBytes(chunk, bytes)
-        await utimes(path, then, then)
+        await this.#store.storeChunkBytes(chunk, bytes)
       }
     }
   }
@@ -186,7 +179,7 @@ export class StoreTarget extends CrashTarget {
       const id = /^loose (.*)$/.exec(name)?.[1]
       if (id !== undefined) yield* this.#checkArtifact(id, values, name)
     }
-    const strict = new FsArtifactStore(this.#root, { chunkGraceMs: 0 })
+    const strict = new FsArtifactStore(this.#root)
     await strict.garbageCollect()
     const chunks = yield* this.#checkContents()
     yield* this.#checkPromises(promises)
