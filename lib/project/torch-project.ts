@@ -218,7 +218,11 @@ export class TorchProject implements AsyncDisposable {
     return (await ask(this.#session, 'capability_probe', null, options)).capability
   }
 
-  /** The capability that was probed when the project was opened; nothing is measured anew. */
+  /**
+   * The capability that was probed when the project was opened; nothing is measured anew.
+   *
+   * @deprecated only for parity with the reference: use {@link capability}, or {@link probeCapability} to measure
+   */
   benchmark(): CapabilityEstimate {
     return this.capability
   }
@@ -240,6 +244,7 @@ export class TorchProject implements AsyncDisposable {
     return this.#required('model_schema_hash')
   }
 
+  /** Which patches the config says that the workload takes; none by default. */
   get supportedPatchClasses(): PatchSupport {
     return this.config.patch_support ?? WORKLOAD_CONFIG_DEFAULTS.patch_support
   }
@@ -258,7 +263,12 @@ export class TorchProject implements AsyncDisposable {
     }
   }
 
-  /** A project runs one workload: switching to another throws {@link RevisionMismatchError}. */
+  /**
+   * Does nothing for the project's own workload: a project runs one.
+   *
+   * @deprecated only for parity with the reference: use {@link verifyRevision}, and open a project for each workload
+   * @throws RevisionMismatchError for another workload
+   */
   switchRuntimeWorkload(workloadId: WorkloadId): void {
     if (workloadId !== this.workloadId) {
       throw new RevisionMismatchError('workload_id', workloadId, this.workloadId)
@@ -272,10 +282,12 @@ export class TorchProject implements AsyncDisposable {
     return this.#pipeline ?? this.#missing('dataset')
   }
 
+  /** @deprecated only for parity with the reference: use `pipeline.descriptor` */
   get dataPipelineDescriptor(): LeaseDataPipelineDescriptor {
     return this.pipeline.descriptor
   }
 
+  /** @deprecated only for parity with the reference: use `pipeline.descriptor.kind` */
   get dataPipelineKind(): LeaseDataPipelineKind {
     return this.pipeline.descriptor.kind
   }
@@ -285,12 +297,21 @@ export class TorchProject implements AsyncDisposable {
     return this.pipeline.registration(options)
   }
 
-  /** The folder of the dataset's upstream when that is local, else null. */
+  /**
+   * The folder of the dataset's upstream when that is local, else null.
+   *
+   * @deprecated only for parity with the reference: use `localUpstreamRoot(await project.datasetRegistration())` of
+   * `torchbed/data`
+   */
   async localUpstreamRoot(): Promise<string | null> {
     return localUpstreamRoot(await this.datasetRegistration())
   }
 
-  /** The config's dataset folder; null when the config has no dataset. */
+  /**
+   * The config's dataset folder; null when the config has no dataset.
+   *
+   * @deprecated only for parity with the reference: use `config.dataset?.root`
+   */
   get configuredShardRoot(): string | null {
     return this.config.dataset?.root ?? null
   }
@@ -371,7 +392,11 @@ export class TorchProject implements AsyncDisposable {
     }
   }
 
-  /** The stats of a window, which are what a contribution reports. */
+  /**
+   * The stats of a window, which are what a contribution reports.
+   *
+   * @deprecated only for parity with the reference: use `report.stats`
+   */
   contributionMetrics(report: WindowReport): Metrics {
     return report.stats
   }

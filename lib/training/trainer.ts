@@ -140,7 +140,7 @@ export class Trainer {
       store,
       options,
     )
-    const metrics = project.contributionMetrics(report)
+    const metrics = report.stats
     const { study_id, experiment_id, revision_id } = experiment
     const scope = { study_id, experiment_id, revision_id }
     const head: HeadDescriptor = {

@@ -1,4 +1,5 @@
 /** What a project says that it is, and what it refuses to be. */
+/* eslint-disable @typescript-eslint/no-deprecated -- what is there for parity alone is held too */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,5 @@
 /** Models, windows and evaluations: what the host adds to a hook's answer, and how failures arrive. */
+/* eslint-disable @typescript-eslint/no-deprecated -- what is there for parity alone is held too */
 import assert from 'node:assert/strict'
 import { generatedDatasetPipeline } from '../../lib/data/index.js'
 import { HookRaisedError, TorchProject } from '../../lib/index.js'

@@ -115,4 +115,4 @@ failure.code = 'ABORT_ERR'
 
 declare const project: TorchProject
 // @ts-expect-error a head's id names no workload
-project.switchRuntimeWorkload(head)
+project.switchRuntimeWorkload(head) // eslint-disable-line @typescript-eslint/no-deprecated

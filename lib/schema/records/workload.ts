@@ -78,7 +78,7 @@ export const DEFAULT_CONTINUOUS_TRAINER_POLICY: ContinuousTrainerPolicy = {
 export const MetricReport = record('MetricReport', { metrics: Metrics, captured_at: Timestamp })
 export type MetricReport = Infer<typeof MetricReport>
 
-/** The result of a training window. */
+/** The result of a training window. `contribution` is for parity with the reference: always null, as a trainer makes the receipt. */
 export const WindowReport = record('WindowReport', {
   contribution: optional(ContributionReceipt),
   stats: Metrics,
