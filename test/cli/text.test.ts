@@ -43,6 +43,14 @@ describe('a table', () => {
     ])
   })
 
+  it('counts the columns of a terminal, of which a wide character takes two', () => {
+    const rows = [
+      ['重み', 'x'],
+      ['bias', 'y'],
+    ]
+    assert.deepEqual(table(rows), ['  重み  x', '  bias  y'])
+  })
+
   it('may be empty, or have empty cells', () => {
     assert.deepEqual(table([]), [])
     assert.deepEqual(table([['a', '']], [], 0), ['a'])

@@ -1,3 +1,7 @@
+/** Rows of cells as aligned columns. */
+
+import { widthOf } from './width.js'
+
 /** How the cells of a column are set. */
 export type Alignment = 'left' | 'right'
 
@@ -14,14 +18,14 @@ export function table(
   const widths: number[] = []
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+      widths[column] = Math.max(widths[column] ?? 0, widthOf(cell))
     }
   }
   return rows.map((row) => {
     const cells = row.map((cell, column) => {
-      const width = widths[column] ?? 0
-      if (alignments[column] === 'right') return cell.padStart(width)
-      return column === row.length - 1 ? cell : cell.padEnd(width)
+      const blanks = ' '.repeat((widths[column] ?? 0) - widthOf(cell))
+      if (alignments[column] === 'right') return blanks + cell
+      return column === row.length - 1 ? cell : cell + blanks
     })
     return `${' '.repeat(indent)}${cells.join('  ')}`.trimEnd()
   })

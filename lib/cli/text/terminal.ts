@@ -1,5 +1,7 @@
 /** What an output stream leads to, and what may be written there. */
 
+import { styleText } from 'node:util'
+
 /** Columns of a terminal that does not tell. */
 const DEFAULT_COLUMNS = 80
 
@@ -14,27 +16,20 @@ export function columnsOf(stream: NodeJS.WriteStream): number {
   return stream.columns > 0 ? stream.columns : DEFAULT_COLUMNS
 }
 
-/** Emphasis by escape sequences; each function returns its text unchanged where there are to be none. */
-export interface Style {
-  readonly bold: (text: string) => string
-  readonly dim: (text: string) => string
-  readonly red: (text: string) => string
-  readonly green: (text: string) => string
-}
+/** Emphasis; each function returns its text unchanged where there are to be no escape sequences. */
+export type Style = Readonly<Record<(typeof STYLES)[number], (text: string) => string>>
+
+const STYLES = ['bold', 'dim', 'red', 'green'] as const
 
 /**
  * `NO_COLOR` (any text) and `FORCE_COLOR=0` switch colours off, any other `FORCE_COLOR` switches them on;
- * else a terminal has them and a file or pipe does not.
+ * else a terminal has them and a file or pipe does not. Node.js itself lets `FORCE_COLOR` win over `NO_COLOR`.
  */
 export function styleOf(stream: NodeJS.WriteStream): Style {
-  const isOn = wantsColours() ?? isInteractive(stream)
-  const between = (on: number, off: number) => (text: string) =>
-    isOn ? `\u001b[${on}m${text}\u001b[${off}m` : text
-  return { bold: between(1, 22), dim: between(2, 22), red: between(31, 39), green: between(32, 39) }
-}
-
-function wantsColours(): boolean | undefined {
   const { NO_COLOR, FORCE_COLOR } = process.env
-  if (NO_COLOR || FORCE_COLOR === '0' || FORCE_COLOR === 'false') return false
-  return FORCE_COLOR ? true : undefined
+  const isOff = Boolean(NO_COLOR) || FORCE_COLOR === '0' || FORCE_COLOR === 'false'
+  const isOn = !isOff && (Boolean(FORCE_COLOR) || isInteractive(stream))
+  const of = (style: (typeof STYLES)[number]) => (text: string) =>
+    isOn ? styleText(style, text, { validateStream: false }) : text
+  return Object.fromEntries(STYLES.map((style) => [style, of(style)])) as unknown as Style
 }
