@@ -3,7 +3,7 @@
  * the same end as a run that was never cut. (test/cli kills real processes, at moments of their own choice.)
  */
 import assert from 'node:assert/strict'
-import { cp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FsArtifactStore } from '../../lib/store/index.js'
 import type { HeadDescriptor } from '../../lib/schema/index.js'
@@ -114,7 +114,10 @@ describe('a run that was cut off', () => {
       await rm(store.headPath(head))
       await rm(store.manifestPath(artifact_id))
       for (const { chunk_id } of chunks) await truncate(store.chunkPath(chunk_id), 3)
-      await writeFile(join(store.root, 'artifacts', 'chunks', '.torchbed-0123.tmp'), 'half')
+      const temporary = join(store.root, 'artifacts', 'chunks', '.torchbed-0123.tmp')
+      await writeFile(temporary, 'half')
+      // Its name does not say whose it is, so that its age counts.
+      await utimes(temporary, 0, 0)
     })
     await comesToTheSameEnd(folder, first)
   })
