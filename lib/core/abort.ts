@@ -70,3 +70,8 @@ async function unlessAborted<T>(
 export function abortError(signal: AbortSignal, action: string): AbortError {
   return new AbortError(`Cannot ${action}: the operation was aborted`, { cause: signal.reason })
 }
+
+/** Whether something was stopped by a signal: an error of torchbed or of Node.js. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof AbortError || (error instanceof Error && error.name === 'AbortError')
+}

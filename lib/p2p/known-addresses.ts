@@ -30,7 +30,7 @@ export function openerByAnnouncements(
 }
 
 /** The addresses that were announced for a peer and can be read, each with its id. */
-async function addressesOf(
+export async function addressesOf(
   peerId: string,
   announcements: KnownAnnouncements,
 ): Promise<Multiaddr[]> {

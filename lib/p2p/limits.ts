@@ -44,3 +44,15 @@ export const REDIAL_FIRST_MS = 500
 
 /** Longest pause before a peer is dialled again, in milliseconds. */
 export const REDIAL_LAST_MS = 30_000
+
+/** Connections up to which a peer dials those that others told it of. */
+export const INTRODUCTIONS_UP_TO = 16
+
+/** Peers that others told of that are dialled at one time: what they announce as addresses may be anything. */
+export const INTRODUCTIONS_AT_ONCE = 4
+
+/** How often peers that others told of are looked for, in milliseconds. */
+export const INTRODUCTION_TICK_MS = 500
+
+/** Longest pause before a peer that others told of is dialled again, in milliseconds: it may be gone for good. */
+export const INTRODUCTION_LAST_MS = 300_000

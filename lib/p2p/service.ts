@@ -33,6 +33,7 @@ import { answerRequests, asPeerError, exchange } from './control/exchange.js'
 import { controlAnswer, type DiLoCoAnswer } from './control/server.js'
 import { MessageTooLargeError, type P2pError } from './errors.js'
 import { Gossip, type ExperimentScope } from './gossip.js'
+import { Introductions } from './introductions.js'
 import { openerByAnnouncements } from './known-addresses.js'
 import { CHUNK_REQUESTS_PER_PEER, SNAPSHOT_INTERVAL_MS } from './limits.js'
 import { controlProtocol } from './names.js'
@@ -106,8 +107,10 @@ export class TrainingService implements Startable, Swarm {
   readonly #gossip: Gossip
   readonly #file: StateFile
   readonly #redialer: Redialer
+  readonly #introductions: Introductions
   readonly #peers = new Map<string, Connected>()
   readonly #protocol: string
+  #fetchedBytes = 0
   #stopAnswering: (() => Promise<void>) | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -128,6 +131,11 @@ export class TrainingService implements Startable, Swarm {
     })
     this.#redialer = new Redialer(components.connectionManager, options.bootstrap ?? [], (error) =>
       this.#report(error),
+    )
+    this.#introductions = new Introductions(
+      connectionManager,
+      this.announcements,
+      () => this.peerId,
     )
   }
 
@@ -152,6 +160,11 @@ export class TrainingService implements Startable, Swarm {
       ...{ peerId, since, agent, answeredInMs },
       roles: roles.get(peerId),
     }))
+  }
+
+  /** Bytes of artifacts that others were given, and that were fetched, since the node was made. */
+  get traffic(): { readonly sentBytes: number; readonly fetchedBytes: number } {
+    return { sentBytes: this.#artifacts.servedBytes, fetchedBytes: this.#fetchedBytes }
   }
 
   async start(): Promise<void> {
@@ -183,12 +196,14 @@ export class TrainingService implements Startable, Swarm {
   afterStart(): void {
     this.#announceSelf()
     this.#redialer.start()
+    this.#introductions.start()
   }
 
   /** Called by libp2p before gossipsub stops, which takes its leave of nothing afterwards. */
   beforeStop(): void {
     clearInterval(this.#timer)
     this.#redialer.stop()
+    this.#introductions.stop()
     this.#gossip.stop()
   }
 
@@ -238,7 +253,9 @@ export class TrainingService implements Startable, Swarm {
     const providers = from
       .filter((peerId) => peerId !== this.peerId)
       .map((peerId) => this.#provider(peerId))
-    return fetchFrom(this.store, artifactId, providers, options)
+    const report = await fetchFrom(this.store, artifactId, providers, options)
+    this.#fetchedBytes += report.fetchedBytes
+    return report
   }
 
   #provider(peerId: string): Provider {

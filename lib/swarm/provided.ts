@@ -17,6 +17,8 @@ export class ProvidedArtifacts {
   readonly #store: FsArtifactStore
   readonly #offers = new Map<string, Offer>()
   readonly #slots = new Slots(MAX_CHUNKS_SERVED_AT_ONCE)
+  /** Bytes of the chunks that others were given. */
+  servedBytes = 0
 
   constructor(store: FsArtifactStore) {
     this.#store = store
@@ -55,6 +57,7 @@ export class ProvidedArtifacts {
     if (chunk === undefined) return null
     try {
       const bytes = await this.#slots.run(() => this.#store.loadChunkBytes(chunk))
+      this.servedBytes += bytes.byteLength
       return { chunk, bytes }
     } catch (error) {
       if (error instanceof CheckpointError) return null

@@ -27,7 +27,7 @@ import {
 
 /** How a trainer of a swarm works. */
 export interface TrainerLoopOptions extends CallOptions {
-  /** Windows after which it ends. Default: it goes on until the signal fires. */
+  /** Step of the canonical head at which it ends. Default: it goes on until the signal fires. */
   readonly windows?: number
   /** Most milliseconds that an update is held back for other leaseholders. Default 3000. */
   readonly paceMs?: number
@@ -48,8 +48,8 @@ const RETRY_LAST_MS = 30_000
 /**
  * Trains on a swarm. Its store is of its own: it keeps the canonical head there.
  *
- * Aborting the signal is how it ends when no number of windows is given; it then throws the AbortError, with all it has
- * published kept. What a peer sends never ends it: that is an event, `problem`.
+ * Aborting the signal is how it ends when no number of windows is given; it then throws the AbortError. What it has published
+ * is kept. What a peer sends never ends it: that is an event, `problem`.
  *
  * @throws AbortError; what the workload throws; ConfigError when the store is another experiment's
  */
@@ -66,14 +66,13 @@ export async function* trainOnSwarm(
   try {
     const restored = await loop.restore()
     if (restored !== null) yield* restored
-    for (let done = 0; done < windows;) {
+    for (;;) {
       const offered = yield* loop.next()
-      const began = yield* loop.adopt(offered)
-      if (!began) continue
+      const isHere = yield* loop.adopt(offered)
+      if (!isHere) continue
+      if (offered.head.global_step >= windows) return
       if (collectGarbage) await parts.swarm.store.garbageCollect(options)
-      const event = await loop.window(offered.head)
-      if (event.event === 'window') done += 1
-      yield event
+      yield await loop.window(offered.head)
     }
   } finally {
     await loop.close()

@@ -118,8 +118,8 @@ export function leasesOf(
 }
 
 /**
- * What a peer may lease so that no two do the same work: what no other holds in the window; of all that is free, its own
- * share by its place among the trainers when nobody has leased yet; everything when nothing is free.
+ * What a peer may lease so that no two do the same work: its share by its place among the trainers that it knows of, without
+ * what others hold in the window; when nothing is left of that, whatever is free; everything when nothing is.
  */
 export function freeMicroshards(
   swarm: Swarm,
@@ -127,17 +127,17 @@ export function freeMicroshards(
   window: number,
   microshards: readonly MicroShard[],
 ): readonly MicroShard[] {
-  const held = new Set<string>()
-  for (const [peer, lease] of leasesOf(swarm.announcements, experiment, window)) {
-    if (peer !== swarm.peerId) for (const id of lease.microshards) held.add(id)
-  }
-  const free = microshards.filter(({ microshard_id }) => !held.has(microshard_id))
-  if (free.length === 0) return microshards
-  if (free.length < microshards.length) return free
-  const trainers = [swarm.peerId, ...swarm.peers.filter(isTrainer).map(({ peerId }) => peerId)]
-  const place = trainers.sort(compareUtf8).indexOf(swarm.peerId)
-  const share = free.filter((_, index) => index % trainers.length === place)
-  return share.length === 0 ? free : share
+  const leases = leasesOf(swarm.announcements, experiment, window)
+  leases.delete(swarm.peerId)
+  const held = new Set([...leases.values()].flatMap((lease) => lease.microshards))
+  const reachable = swarm.peers.filter(isTrainer).map(({ peerId }) => peerId)
+  const trainers = [...new Set([swarm.peerId, ...reachable, ...leases.keys()])].sort(compareUtf8)
+  const place = trainers.indexOf(swarm.peerId)
+  const isFree = ({ microshard_id }: MicroShard) => !held.has(microshard_id)
+  const share = microshards.filter((_, index) => index % trainers.length === place).filter(isFree)
+  if (share.length > 0) return share
+  const free = microshards.filter(isFree)
+  return free.length > 0 ? free : microshards
 }
 
 /** The peers that can be reached now and may promote, this one among them when it may, the first in rank first. */

@@ -45,6 +45,20 @@ describe('peers of a network', function () {
     await until(() => headsOf(leaves[1]).includes('from-leaf'))
   })
 
+  it('stay a network when the peer that introduced them goes', async () => {
+    const hub = await startPeer()
+    const leaves = [
+      await startPeer({ bootstrap: hub.addresses }),
+      await startPeer({ bootstrap: hub.addresses }),
+    ] as const
+    const meets = (one: TestPeer, other: TestPeer) =>
+      one.training.peers.some(({ peerId }) => peerId === other.peerId)
+    await until(() => meets(leaves[0], leaves[1]) && meets(leaves[1], leaves[0]))
+    await hub.stop()
+    await leaves[0].training.announce(headOf(leaves[0].peerId, 'afterwards', 'artifact-1'))
+    await until(() => headsOf(leaves[1]).includes('afterwards'))
+  })
+
   it('know after a restart what they knew, under the same id', async () => {
     const folder = await testFolder()
     const first = await startPeer({ folder })

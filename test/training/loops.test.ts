@@ -146,7 +146,7 @@ describe('roles that run on a swarm', function () {
     const validator = peers.validate(peers.swarm('v', 'Validator'))
     await peers.train(peers.swarm('a', 'TrainerCpu'))
     await validator.promoted(2)
-    const late = await peers.train(peers.swarm('b', 'TrainerCpu'), { windows: 1 })
+    const late = await peers.train(peers.swarm('b', 'TrainerCpu'))
     await late.until(() => late.of('window').length === 1)
     assert.ok(late.of('adopted')[0]!.head.global_step >= 2)
   })

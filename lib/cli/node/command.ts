@@ -1,16 +1,21 @@
 import { resolve } from 'node:path'
-import { Option, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { isAbort } from '../../core/abort.js'
 import { ConfigError } from '../../errors.js'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
+import { ExitCode } from '../exit-code.js'
 import { describeError, exitCodeOf, printError } from '../report-error.js'
 import { stopOnSignals } from '../stop-on-signals.js'
+import { CONFIG_NAME, readTrainConfig } from '../train/config.js'
 import { jsonDocument } from '../text/json-document.js'
-import { ROLES, type NodeEvent, type NodeReporter } from './events.js'
+import { needsWorkload, ROLES, type NodeEvent, type NodeReporter, type Role } from './events.js'
 import { eventLines } from './text.js'
 
 interface NodeCommandOptions extends CommonOptions {
-  network: string
-  role: keyof typeof ROLES
+  network?: string
+  role: Role
+  windows?: number
+  python?: string
   folder: string
   join?: string[]
   listen?: string[]
@@ -24,10 +29,21 @@ export function addNodeCommand(program: Command): void {
     .summary('be a peer of a network, and show what happens there')
     .description(
       'Joins a network of burn_p2p or torchbed peers, and shows who is there, the heads that they ' +
-        'announce and promote. An archive fetches every promoted head and offers it to others. Needs ' +
-        'js-libp2p, and no Python. Ctrl-C stops it; the same folder is the same peer again.',
+        'announce and promote. A trainer trains the workload of the config over each head that is ' +
+        'promoted; a validator makes the first head, merges what trainers publish and promotes it; a ' +
+        'peer does both, and validates when those before it are silent. An archive fetches every ' +
+        'promoted head and offers it to others; it needs no Python, nor does a bootstrap or a viewer. ' +
+        'Needs js-libp2p. Ctrl-C stops it; the same folder is the same peer again.',
     )
-    .requiredOption('--network <id>', "the network's id, the same for all its peers")
+    .argument(
+      '[config.json]',
+      'for trainers, validators and peers: what to train, as for "torchbed train"',
+      CONFIG_NAME,
+    )
+    .option(
+      '--network <id>',
+      "the network's id, the same for all its peers (default: the config's network_id)",
+    )
     .option(
       '--join <multiaddr...>',
       'peers to connect with; it finds them again when they were gone',
@@ -42,9 +58,11 @@ export function addNodeCommand(program: Command): void {
     )
     .option(
       '--folder <dir>',
-      'folder of its key, of what it knows and of its store',
+      'folder of its key, of what it knows and of its store; of the model, when it trains',
       'torchbed-node',
     )
+    .option('--windows <n>', 'end when the head of that step is promoted (default: go on)', steps)
+    .option('--python <path>', "Python to use instead of the config's")
   addCommonOptions(command, 'print one JSON event per line on stdout', 'print errors only')
     .addHelpText(
       'after',
@@ -53,30 +71,59 @@ export function addNodeCommand(program: Command): void {
         '\nExamples:\n' +
         '  torchbed node --network digits --role bootstrap --listen /ip4/0.0.0.0/tcp/4001\n' +
         '  torchbed node --network digits --join /ip4/192.0.2.1/tcp/4001 --role archive\n' +
+        '  torchbed node torchbed.json --role peer --join /ip4/192.0.2.1/tcp/4001\n' +
         '  torchbed node --network digits --join /ip4/192.0.2.1/tcp/4001 --json\n',
     )
-    .action(async (options: NodeCommandOptions) => {
-      process.exitCode = await node(options)
+    .action(async (config: string, options: NodeCommandOptions) => {
+      process.exitCode = await node(config, options)
     })
 }
 
 /** Runs the command and returns its exit code. Errors are reported, not thrown. */
-async function node({ json, quiet, ...options }: NodeCommandOptions): Promise<number> {
+async function node(
+  configPath: string,
+  { json, quiet, ...options }: NodeCommandOptions,
+): Promise<number> {
   const report = reporterFor({ ...(json && { json }), ...(quiet && { quiet }) })
   const stop = stopOnSignals((signal) => report({ event: 'interrupted', signal }))
   try {
-    const { network, role, folder, listen, join = [], experiment = [] } = options
-    // What it loads is of no use to other commands.
-    const { runNode } = await import('./run.js')
-    const run = { network, role, folder: resolve(folder), listen, join }
-    await runNode({ ...run, experiments: experiment.map(experimentOf) }, report, stop.signal)
-    return stop.leave()
+    const { role, listen, join = [], experiment = [] } = options
+    const config = needsWorkload(role) ? await readTrainConfig(resolve(configPath)) : null
+    const network = options.network ?? config?.training.network_id
+    if (network === undefined) throw networkMissing(role)
+    const run = {
+      ...{ network, role, listen, join },
+      folder: resolve(options.folder),
+      experiments: experiment.map(experimentOf),
+    }
+    // What they load is of no use to other commands.
+    if (config === null) {
+      const { runNode } = await import('./run.js')
+      await runNode(run, report, stop.signal)
+    } else {
+      const { runTrainingNode } = await import('./training.js')
+      const { windows, python } = options
+      await runTrainingNode({ ...run, config, windows, python }, report, stop.signal)
+    }
+    return stop.signal.aborted ? stop.leave() : ExitCode.done
   } catch (error) {
+    if (stop.signal.aborted && isAbort(error)) return stop.leave()
     report({ event: 'error', ...describeError(error) })
     return exitCodeOf(error)
   } finally {
     stop.dispose()
   }
+}
+
+function steps(text: string): number {
+  const number = Number(text)
+  if (Number.isSafeInteger(number) && number >= 1) return number
+  throw new InvalidArgumentError('expected an integer of at least 1')
+}
+
+function networkMissing(role: Role): ConfigError {
+  const message = `a ${role} has no config that names it; give the id that the other peers use`
+  return new ConfigError('Cannot join', [{ path: '--network', message }])
 }
 
 function experimentOf(text: string) {

@@ -5,15 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../../errors.js'
 import { makeFolder } from '../../files/make-folder.js'
 import { createNode, type ExperimentScope, type TrainingNode } from '../../p2p/index.js'
-import { archiveHeads, type PeerRole } from '../../swarm/index.js'
+import { archiveHeads } from '../../swarm/index.js'
 import { describeError } from '../report-error.js'
-import { ROLES, type NodeReporter } from './events.js'
+import { ROLES, type NodeReporter, type Role } from './events.js'
 
 /** How a peer is run. */
 export interface NodeRun {
   readonly network: string
   readonly experiments: readonly ExperimentScope[]
-  readonly role: keyof typeof ROLES
+  readonly role: Role
   readonly folder: string
   readonly listen: readonly string[] | undefined
   readonly join: readonly string[]
@@ -28,37 +28,67 @@ const PEERS_INTERVAL_MS = 500
  * @throws ConfigError when the folder cannot be made; the errors of `createNode`
  */
 export async function runNode(
-  { role, join, ...options }: NodeRun,
+  run: NodeRun,
   report: NodeReporter,
   signal: AbortSignal,
 ): Promise<void> {
+  const node = await startNode(run, report, signal)
+  try {
+    const work = [tellNetwork(node, report, signal)]
+    if (run.role === 'archive') work.push(keepHeads(node, report, signal))
+    await Promise.all(work)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    await node.stop()
+  }
+}
+
+/**
+ * Starts a peer, and says where it listens.
+ *
+ * @throws as {@link runNode}
+ */
+export async function startNode(
+  { role, join, ...options }: NodeRun,
+  report: NodeReporter,
+  signal: AbortSignal,
+): Promise<TrainingNode> {
   await makeFolder(options.folder).catch((cause: unknown) => {
     const message = `${(cause as Error).message}; choose another folder with --folder`
     throw new ConfigError(`Cannot write to ${options.folder}`, [{ path: '--folder', message }], {
       cause,
     })
   })
-  const roles: readonly PeerRole[] = [ROLES[role]]
   const node = await createNode({
     ...options,
-    roles,
+    roles: ROLES[role],
     bootstrap: join,
     onProblem: (error) => {
       // What ends because this peer ends is no problem.
       if (!signal.aborted) report({ event: 'problem', ...describeError(error) })
     },
   })
-  try {
-    const { network, peerId } = node.training
-    report({ event: 'listening', network, peerId, role, addresses: node.addresses })
-    const work = [tellHeads(node, report, signal), tellPromotions(node, report, signal)]
-    if (role === 'archive') work.push(keepHeads(node, report, signal))
-    await Promise.all([...work, tellPeers(node, report, signal)])
-  } catch (error) {
-    if (!signal.aborted) throw error
-  } finally {
-    await node.stop()
-  }
+  const { network, peerId } = node.training
+  report({ event: 'listening', network, peerId, role, addresses: node.addresses })
+  return node
+}
+
+/**
+ * Tells who is there, the heads and the promotions, until the signal fires.
+ *
+ * @throws AbortError
+ */
+export async function tellNetwork(
+  node: TrainingNode,
+  report: NodeReporter,
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all([
+    tellPeers(node, report, signal),
+    tellHeads(node, report, signal),
+    tellPromotions(node, report, signal),
+  ])
 }
 
 async function tellPeers(
@@ -111,10 +141,19 @@ async function tellPromotions(
   signal: AbortSignal,
 ): Promise<void> {
   for await (const { certificate } of training.announcements.follow('Merge', { signal })) {
+    const { merged_head_id, merged_artifact_id } = certificate
+    // A promoter announces the head before the promotion.
+    const known = training.announcements.of('Head')
+    const announced = known.find(
+      ({ head }) => head.head_id === merged_head_id && head.artifact_id === merged_artifact_id,
+    )
     report({
       event: 'promoted',
-      head: certificate.merged_head_id,
+      head: merged_head_id,
+      step: announced?.head.global_step ?? null,
       by: certificate.promoter_peer_id,
+      artifact: merged_artifact_id,
+      metrics: announced?.head.metrics ?? {},
     })
   }
 }

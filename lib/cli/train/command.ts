@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { AbortError } from '../../errors.js'
+import { isAbort } from '../../core/abort.js'
 import { addCommonOptions, type CommonOptions } from '../common-options.js'
 import { ExitCode } from '../exit-code.js'
 import { describeError, exitCodeOf } from '../report-error.js'
@@ -83,8 +83,4 @@ async function train(configPath: string, options: TrainOptions): Promise<number>
 function reporterFor({ json, quiet }: CommonOptions): TrainReporter {
   if (json) return new JsonLinesReporter(quiet === true)
   return quiet ? new QuietReporter() : new TerminalReporter()
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof AbortError || (error instanceof Error && error.name === 'AbortError')
 }

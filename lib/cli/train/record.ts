@@ -75,6 +75,9 @@ export class TrainRecord {
       case 'promoted':
         await this.#promote(event.window, event.promotion)
         break
+      default:
+        // Of roles that run on a swarm.
+        break
     }
   }
 
@@ -145,7 +148,8 @@ export class TrainRecord {
   }
 }
 
-function peerWindow(window: number, contribution: Contribution): PeerWindow {
+/** A contribution as it is reported. */
+export function peerWindow(window: number, contribution: Contribution): PeerWindow {
   const { metrics, seconds, data_receipt } = contribution
   const examples = data_receipt.examples_processed
   return {

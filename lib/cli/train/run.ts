@@ -1,27 +1,15 @@
-/** `torchbed train` from its config to its summary: the dataset, Python, the loop. */
+/** `torchbed train` from its config to its summary. */
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import { FsArtifactStore } from '../../store/index.js'
-import { LeasePlanner } from '../../data/index.js'
-import { pythonInput } from '../../project/python-input.js'
-import { TorchProject } from '../../project/torch-project.js'
-import { EmbeddedRuntime } from '../../runtime/embedded/embedded-runtime.js'
-import { json } from '../../schema/index.js'
+import type { TorchProject } from '../../project/torch-project.js'
 import type { Experiment } from '../../training/experiment.js'
-import { localDataset } from '../../data/local-dataset.js'
 import { localTraining } from '../../training/local-training.js'
 import type { TrainConfig } from './config.js'
 import type { TrainReporter, TrainSummary } from './events.js'
-import { LoopDelay } from './loop-delay.js'
+import { idleLoopDelay } from './loop-delay.js'
 import { OutputFolder } from './output-folder.js'
-import { prepareDataset } from './prepare.js'
 import { TrainRecord, type TrainProgress } from './record.js'
-
-/** How long the idle event loop is watched for comparison, in milliseconds. */
-const IDLE_WATCH_MS = 1000
-
-/** How long the process waits for Python at its end; short, so that Ctrl-C ends within two seconds. */
-const EXIT_GRACE_MS = 700
+import { experimentOfConfig, openWorkload } from './workload.js'
 
 /** What a run needs beside its config. */
 export interface TrainRunOptions {
@@ -45,30 +33,14 @@ export async function runTraining(
   const { reporter, signal } = options
   const began = performance.now()
   const folder = await OutputFolder.open(options.out)
-  const { workload_factory, module_search_roots, env, workload_config } = config.runtime
-  const python = options.python ?? config.runtime.python_executable ?? undefined
-  await prepare(config.dataset, { python, env, reporter, signal })
-  const { root, dataset_id: datasetId, microshards_per_batch: microshardsPerBatch } = config.dataset
-  const dataset = await localDataset({ root, datasetId, microshardsPerBatch, signal })
-
-  reporter.status(`Starting Python, importing ${workload_factory}`)
-  await using runtime = await EmbeddedRuntime.start({ python, env, exitGraceMs: EXIT_GRACE_MS })
-  for (const stream of ['stdout', 'stderr'] as const) {
-    runtime.on(stream, (line, end) => reporter.output(line, end, stream))
-  }
-  await using project = await TorchProject.open(
-    {
-      runtime: {
-        workload_factory,
-        module_search_roots,
-        env,
-        workload_config: pythonInput(json, workload_config),
-      },
-      dataset,
-      model_schema_hash: config.training.model_schema_hash ?? `schema of ${workload_factory}`,
-    },
-    { runtime, signal },
-  )
+  await using workload = await openWorkload(config, {
+    python: options.python,
+    signal,
+    onStatus: (text) => reporter.status(text),
+    onOutput: (line, end, stream) => reporter.output(line, end, stream),
+    onPrepared: (prepared) => reporter.event({ event: 'prepared', ...prepared }),
+  })
+  const { project, runtime } = workload
 
   const store = new FsArtifactStore(folder.store)
   const idleLoopDelayP99Ms = await idleLoopDelay(signal)
@@ -92,49 +64,8 @@ export async function runTraining(
   return await record.finish()
 }
 
-/** The delay of the event loop while nothing happens, 99th percentile, in milliseconds. */
-async function idleLoopDelay(signal: AbortSignal): Promise<number> {
-  const delay = new LoopDelay()
-  delay.reset()
-  try {
-    await sleep(IDLE_WATCH_MS, undefined, { signal })
-    return delay.p99()
-  } finally {
-    delay.stop()
-  }
-}
-
-/** Makes the dataset where it is not there yet and the config says how. */
-async function prepare(
-  { root, prepare: script }: TrainConfig['dataset'],
-  options: Pick<TrainRunOptions, 'reporter' | 'signal'> & {
-    readonly python: string | undefined
-    readonly env: Readonly<Record<string, string>>
-  },
-): Promise<void> {
-  const { reporter } = options
-  const began = performance.now()
-  const wasRun = await prepareDataset({
-    ...options,
-    root,
-    script,
-    onStart: () => reporter.status(`Making the dataset with ${script ?? ''}`),
-    onLine: (line) => reporter.output(line),
-  })
-  if (!wasRun || script === null) return
-  const seconds = (performance.now() - began) / 1000
-  reporter.event({ event: 'prepared', script, root, seconds })
-}
-
 /** The experiment that a config describes; without a budget, two peers together can lease all there is. */
 async function experimentOf(config: TrainConfig, project: TorchProject): Promise<Experiment> {
   const { training } = config
-  let budget_work_units = training.budget_work_units
-  if (budget_work_units === null) {
-    const { microshards } = await project.microshardPlan(await project.datasetRegistration())
-    const planner = new LeasePlanner()
-    const total = microshards.reduce((sum, shard) => sum + planner.cost(shard), 0)
-    budget_work_units = Math.ceil(total * Math.min(1, 2 / training.peers))
-  }
-  return { ...training, budget_work_units }
+  return experimentOfConfig(config, project, Math.min(1, 2 / training.peers))
 }
