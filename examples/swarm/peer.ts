@@ -18,9 +18,14 @@ export interface PeerSummary {
 }
 
 export class Peer {
+  hasEnded = false
   /** The step of the last head that it worked on. */
   step = 0
   summary: PeerSummary | undefined
+  /** The artifact of the head of each step that it worked on in the end. */
+  readonly worked = new Map<number, string>()
+  /** Whether its process, which may have been started again, has come as far as the network. */
+  isUp = false
   readonly #arguments: readonly string[]
   readonly #tell: (event: PeerEvent) => void
   #child: ChildProcess | undefined
@@ -28,7 +33,6 @@ export class Peer {
   #peerId: unknown
   #resolve: () => void = () => undefined
   readonly #ended = new Promise<void>((resolve) => (this.#resolve = resolve))
-  hasEnded = false
 
   constructor(
     readonly name: string,
@@ -42,6 +46,7 @@ export class Peer {
   /** Starts its process, also after a kill: the folder makes it the same peer. */
   start(): void {
     this.#isKilled = false
+    this.isUp = false
     const child = spawn(process.execPath, [cli, 'node', ...this.#arguments, '--json'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -76,9 +81,16 @@ export class Peer {
   }
 
   #take(event: PeerEvent): void {
-    if (event.event === 'listening') this.#peerId = event.peerId
+    if (event.event === 'listening') {
+      this.#peerId = event.peerId
+      this.isUp = true
+    }
     const own = event.event === 'promoted' && event.by === this.#peerId
-    if (typeof event.step === 'number') this.step = Math.max(this.step, event.step)
+    if (own || event.event === 'adopted' || event.event === 'resumed') {
+      const step = Number(event.step)
+      this.step = Math.max(this.step, step)
+      this.worked.set(step, String(event.artifact))
+    }
     if (event.event === 'summary') this.summary = event as unknown as PeerSummary
     this.#tell(own ? { ...event, own } : event)
   }

@@ -28,9 +28,6 @@ const LIMIT_MS = 300_000
 const BETWEEN_KILLS_MS = [2000, 5000] as const
 const BEFORE_RESTART_MS = [200, 1500] as const
 
-/** Windows before the last in which nobody is killed: who starts again needs some seconds to catch up. */
-const QUIET_WINDOWS = 3
-
 process.chdir(projectRoot)
 const python = join('.venv', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
 const config = join('examples', 'digits', 'config.json')
@@ -61,7 +58,7 @@ async function swarm(options: SwarmOptions): Promise<number> {
     const name = `peer-${index + 1}`
     const others = addresses.filter((other) => other !== address)
     const network = ['--network', 'swarm', '--listen', address, '--join', ...others]
-    const role = ['--role', 'peer', '--folder', join(out, name), '--windows', String(windows)]
+    const role = ['--role', 'peer', '--folder', join(out, name)]
     return new Peer(name, [config, ...role, ...network, '--python', python], (event) => {
       say({ peer: name, ...event })
       if (!json) show(name, event)
@@ -74,6 +71,11 @@ async function swarm(options: SwarmOptions): Promise<number> {
   const began = performance.now()
   peers.forEach((peer) => peer.start())
   const kills = options.kill ? killAtRandom(peers, windows) : Promise.resolve(0)
+  // Those that are there go on until the last has caught up.
+  const isDone = () => peers.every(({ step, hasEnded }) => step >= windows || hasEnded)
+  while (!isDone()) await sleep(100)
+  await kills
+  stop()
   await Promise.all(peers.map((peer) => peer.ended()))
   clearTimeout(limit)
   const summary = summaryOf(peers, await kills, (performance.now() - began) / 1000)
@@ -82,18 +84,20 @@ async function swarm(options: SwarmOptions): Promise<number> {
     console.log('')
     for (const [name, value] of Object.entries(summary)) console.log(`${name.padEnd(20)} ${value}`)
   }
-  return peers.every(({ summary: of }) => of?.step === windows) && summary.divergent === 0 ? 0 : 1
+  return peers.every(({ step }) => step >= windows) && summary.divergent === 0 ? 0 : 1
 }
 
-/** Kills one peer after the other and starts it again, until the last windows; the number of kills. */
+/** Kills one peer after the other and starts it again, until half of the windows are done; the number of kills. */
 async function killAtRandom(peers: readonly Peer[], windows: number): Promise<number> {
   const between = ([least, most]: readonly [number, number]) =>
     least + Math.random() * (most - least)
-  const isOver = () =>
-    peers.some(({ step, hasEnded }) => hasEnded || step >= windows - QUIET_WINDOWS)
+  const isOver = () => peers.some(({ step, hasEnded }) => hasEnded || step >= windows)
+  const untilOver = async (isReady: () => boolean) => {
+    while (!isReady() && !isOver()) await sleep(100)
+  }
   let kills = 0
   // Not before they have something to lose.
-  while (!peers.every(({ step }) => step >= 1) && !isOver()) await sleep(100)
+  await untilOver(() => peers.every(({ step }) => step >= 1))
   while (!isOver()) {
     const victim = peers[Math.floor(Math.random() * peers.length)]
     if (victim === undefined) break
@@ -101,29 +105,42 @@ async function killAtRandom(peers: readonly Peer[], windows: number): Promise<nu
     kills += 1
     await sleep(between(BEFORE_RESTART_MS))
     victim.start()
+    // One at a time: half of them have to be there.
+    await untilOver(() => victim.isUp)
     const until = performance.now() + between(BETWEEN_KILLS_MS)
-    while (performance.now() < until && !isOver()) await sleep(100)
+    await untilOver(() => performance.now() >= until)
   }
   return kills
 }
 
 function summaryOf(peers: readonly Peer[], kills: number, seconds: number) {
   const ends = peers.flatMap(({ summary }) => summary ?? [])
-  const artifacts = ends.map(({ artifact }) => artifact)
-  const common = artifacts[0]
   return {
     accuracy: ends[0]?.accuracy ?? null,
     heads: Math.max(0, ...ends.map(({ step }) => step)),
     peers: ends.length,
     kills,
-    /** Peers whose last head is another than the first one's. */
-    divergent: artifacts.filter((artifact) => artifact !== common).length,
+    divergent: divergent(peers),
     /** That those fetched that were there at the end, each since its last start. */
     bytes: ends.reduce((sum, { fetchedBytes }) => sum + fetchedBytes, 0),
     seconds: Math.round(seconds * 10) / 10,
     loopDelayP99Ms: Math.max(0, ...ends.map(({ loopDelayP99Ms }) => loopDelayP99Ms)),
     idleLoopDelayP99Ms: Math.max(0, ...ends.map(({ idleLoopDelayP99Ms }) => idleLoopDelayP99Ms)),
   }
+}
+
+/** Peers that worked on another head of some step than a peer before them. */
+function divergent(peers: readonly Peer[]): number {
+  const common = new Map<number, string>()
+  return peers.filter(({ worked }) => {
+    let isOther = false
+    for (const [step, artifact] of worked) {
+      const known = common.get(step)
+      if (known === undefined) common.set(step, artifact)
+      else if (known !== artifact) isOther = true
+    }
+    return isOther
+  }).length
 }
 
 /** One line for what a person wants to see of a peer. */

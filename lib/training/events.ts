@@ -25,10 +25,10 @@ export type TrainingEvent =
   | { readonly event: 'adopted'; readonly head: HeadDescriptor }
   /** A head was promoted before a peer of a swarm had published its window, which it has left. */
   | { readonly event: 'overtaken'; readonly window: number; readonly peer: PeerId }
-  /** Nothing to do for so many seconds: no head to train on, or no update to merge. */
+  /** Nothing to do for so many seconds: no head to train on, no update to merge, or too few peers to promote among. */
   | {
       readonly event: 'waiting'
-      readonly for: 'head' | 'updates'
+      readonly for: 'head' | 'updates' | 'peers'
       readonly seconds: number
     }
   /** What a peer announced cannot be used; the role goes on without it. */

@@ -7,8 +7,11 @@ import { qualityWeight } from '../project/contribution.js'
 import type { HeadDescriptor, Metrics, PeerId } from '../schema/index.js'
 import type { Candidate } from './candidate.js'
 
-/** Rise of the loss over the base head's above which a contribution is not merged. */
-export const CANARY_TOLERANCE = 0.02
+/**
+ * Rise of the loss over the base head's above which a contribution is not merged: this, or this share of it when that is more. A
+ * model of a few shards is often worse than the mean of many; one that is meant to harm is far off.
+ */
+const CANARY_TOLERANCE = { least: 0.02, share: 0.5 }
 
 /** Samples that a peer may claim, as a multiple of the median of the window. */
 const MOST_OF_MEDIAN = 4
@@ -45,7 +48,7 @@ export function judge(
   candidate: Candidate,
   metrics: Metrics,
   base: HeadDescriptor,
-  tolerance = CANARY_TOLERANCE,
+  tolerance?: number,
 ): Candidate | Dropped {
   const { peer_id } = candidate
   const measured = badness(metrics)
@@ -54,7 +57,9 @@ export function judge(
     return { peer_id, reason: 'not finite', message: `its evaluation gives ${measured}` }
   }
   const before = badness(base.metrics)
-  if (before !== undefined && measured > before + tolerance) {
+  const { least, share } = CANARY_TOLERANCE
+  const rise = tolerance ?? Math.max(least, share * Math.abs(before ?? 0))
+  if (before !== undefined && measured > before + rise) {
     const message = `its evaluation is ${measured} where the base head's is ${before}`
     return { peer_id, reason: 'regression', message }
   }

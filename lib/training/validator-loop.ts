@@ -2,9 +2,10 @@
  * The validator of a swarm: it makes the genesis where there is no head, merges what trainers announce over the canonical one,
  * and promotes the result, window after window (spec network-roles#validator).
  *
- * A window closes when everyone who holds a lease of it, or was merged the last time, and can be reached has an update; at the
- * latest some time after the first one. Of several validators that of the smallest peer id promotes. Each of the others waits
- * a while longer than the one before it, and promotes when none of those has.
+ * A window closes when every trainer that can be reached has an update, save those that had none the last time and hold no lease
+ * of this one; at the latest some time after the first update. Of several validators that of the smallest peer id promotes. Each of the others waits
+ * a while longer than the one before it, and promotes when none of those has. None promotes without half of the peers that took
+ * part of late: cut off from them, it would go its own way.
  */
 
 import { throwIfAborted } from '../core/abort.js'
@@ -17,7 +18,7 @@ import type { TrainingEvent } from './events.js'
 import { KeptHead } from './kept-head.js'
 import { Validator, type ValidatorParts } from './validator.js'
 import { untilKnown } from './waiting.js'
-import { leasesOf, validatorsOf, windowOver } from './windows.js'
+import { isTrainer, leasesOf, participants, validatorsOf, windowOver } from './windows.js'
 
 /** How a validator of a swarm works. */
 export interface ValidatorLoopOptions extends CallOptions {
@@ -32,8 +33,10 @@ export interface ValidatorLoopOptions extends CallOptions {
   readonly standbyMs?: number | undefined
   /** Milliseconds for which a peer without a head looks for one before it makes the genesis. Default 3000. */
   readonly genesisAfterMs?: number | undefined
-  /** Rise of the loss over the base head's above which a contribution is not merged. Default 0.02. */
+  /** Rise of the loss over the base head's above which a contribution is not merged. Default: half of that loss, at least 0.02. */
   readonly canaryTolerance?: number | undefined
+  /** Promotes without half of those that took part of late, too: they have left for good. Default false. */
+  readonly alone?: boolean
   /** Whether chunks that nothing names any more are deleted after each window. Default true. */
   readonly collectGarbage?: boolean
 }
@@ -86,8 +89,10 @@ class ValidatorLoop {
   readonly #validator: Validator
   readonly #kept: KeptHead
   readonly #beat = new Heartbeat()
-  /** Who was merged the last time. */
-  #regulars = new Set<PeerId>()
+  /** Whether it may be that the others know more: it has begun with what it kept. */
+  #isBehind = false
+  /** The trainers that had no update the last time. */
+  #absent: ReadonlySet<PeerId> = new Set()
   /** When the canonical head became that, by `performance.now()`. */
   #opened = performance.now()
   /** The head that could not be had, which is not asked for again before the next. */
@@ -118,6 +123,8 @@ class ValidatorLoop {
     const stored = await this.#kept.restore()
     if (stored !== null) {
       if (find() === undefined) await this.#validator.resume(stored)
+      this.#isBehind =
+        swarm.peers.length > 0 || participants(this.#known, this.#experiment, stored).size > 1
       yield { event: 'resumed', head: stored, lineage: [stored] }
     }
     for (;;) {
@@ -166,6 +173,7 @@ class ValidatorLoop {
     const isOver = () => this.#isMoved(base) || this.#late(base).length === 0 || undefined
     await untilKnown(this.#known, isOver, { signal, forMs })
     if (await this.#isPromotedByOther(base)) return
+    if (!(yield* this.#quorum(base))) return
 
     const window = windowOver(this.#known, this.#experiment, base)
     const collected = await this.#validator.collect(window, base, this.#call)
@@ -193,9 +201,28 @@ class ValidatorLoop {
     base: HeadDescriptor,
     kept: readonly Candidate[],
   ): AsyncGenerator<TrainingEvent, void> {
+    this.#absent = new Set(this.#late(base))
     const promotion = await this.#validator.promote(window, base, kept, this.#call)
-    this.#regulars = new Set(kept.map(({ peer_id }) => peer_id))
     yield { event: 'promoted', window, promotion }
+  }
+
+  /** Waits for half of those that took part of late. False when another head became the canonical one meanwhile. */
+  async *#quorum(base: HeadDescriptor): AsyncGenerator<TrainingEvent, boolean> {
+    const { signal } = this.#options
+    const find = () => this.#isMoved(base) || this.#isAmongHalf(base) || undefined
+    for (let waited = NOTICE_MS; ; waited += NOTICE_MS) {
+      const found = await untilKnown(this.#known, find, { signal, forMs: NOTICE_MS })
+      if (found !== undefined) return !this.#isMoved(base)
+      yield { event: 'waiting', for: 'peers', seconds: waited / 1000 }
+    }
+  }
+
+  #isAmongHalf(base: HeadDescriptor): boolean {
+    if (this.#options.alone === true) return true
+    const { swarm } = this.#parts
+    const needed = participants(this.#known, this.#experiment, base)
+    const reachable = [swarm.peerId, ...swarm.peers.map(({ peerId }) => peerId)]
+    return 2 * reachable.filter((peer) => needed.has(peer)).length >= needed.size
   }
 
   /** Nothing of what came can be merged: until something else comes. */
@@ -223,8 +250,9 @@ class ValidatorLoop {
     const { swarm } = this.#parts
     const { standbyMs = STANDBY_MS } = this.#options
     const place = Math.max(0, validatorsOf(swarm, true).indexOf(swarm.peerId))
-    const stalled = this.#beat.wasStopped() ? CATCH_UP_MS : 0
-    return this.#moved(base, place * standbyMs + stalled)
+    const isBehind = this.#beat.wasStopped() || this.#isBehind
+    this.#isBehind = false
+    return this.#moved(base, place * standbyMs + (isBehind ? CATCH_UP_MS : 0))
   }
 
   async #moved(base: HeadDescriptor, forMs: number): Promise<boolean> {
@@ -248,10 +276,14 @@ class ValidatorLoop {
     const window = windowOver(this.#known, this.#experiment, base)
     const leases = leasesOf(this.#known, this.#experiment, window)
     const done = new Set(this.#updates(base).map(({ update }) => update.peer_id))
-    const reachable = [swarm.peerId, ...swarm.peers.map(({ peerId }) => peerId)]
-    return reachable.filter(
-      (peer) => (leases.has(peer) || this.#regulars.has(peer)) && !done.has(peer),
-    )
+    const expected = new Set([
+      ...swarm.peers
+        .filter(isTrainer)
+        .flatMap(({ peerId }) => (this.#absent.has(peerId) ? [] : peerId)),
+      ...swarm.peers.flatMap(({ peerId }) => (leases.has(peerId) ? peerId : [])),
+      ...(leases.has(swarm.peerId) ? [swarm.peerId] : []),
+    ])
+    return [...expected].filter((peer) => !done.has(peer))
   }
 }
 

@@ -22,11 +22,14 @@ import {
   type Swarm,
   type SwarmPeer,
 } from '../swarm/index.js'
-import { isOf } from './announcements.js'
+import { headKey, isOf } from './announcements.js'
 import type { Experiment } from './experiment.js'
 
 /** Windows beyond the one after a head's step that are believed: peers may have trained that many on heads of their own. */
 const MAX_WINDOW_LEAD = 16
+
+/** Windows for which a peer that has not been heard of any more is still counted on. */
+const RECENT_WINDOWS = 8
 
 /** That a peer trains on some microshards. */
 export function leaseAnnouncement(experiment: Experiment, lease: AssignmentLease): PubsubPayload {
@@ -134,7 +137,9 @@ export function freeMicroshards(
   const trainers = [...new Set([swarm.peerId, ...reachable, ...leases.keys()])].sort(compareUtf8)
   const place = trainers.indexOf(swarm.peerId)
   const isFree = ({ microshard_id }: MicroShard) => !held.has(microshard_id)
-  const share = microshards.filter((_, index) => index % trainers.length === place).filter(isFree)
+  // Every window another share: who always trained on the same would learn that by heart, and the rest not at all.
+  const isOwn = (index: number) => (index + window) % trainers.length === place
+  const share = microshards.filter((_, index) => isOwn(index)).filter(isFree)
   if (share.length > 0) return share
   const free = microshards.filter(isFree)
   return free.length > 0 ? free : microshards
@@ -147,6 +152,34 @@ export function validatorsOf(swarm: Swarm, isValidator: boolean): PeerId[] {
   return [...ids, ...(isValidator ? [swarm.peerId] : [])].sort(compareUtf8)
 }
 
-function isTrainer({ roles }: SwarmPeer): boolean {
+/**
+ * The peers that took part of late: whose updates or promotions of the last windows up to a head are known. Without half of
+ * them within reach a peer cannot tell whether the others have gone or go on without it.
+ */
+export function participants(
+  known: KnownAnnouncements,
+  experiment: Experiment,
+  base: HeadDescriptor,
+): Set<PeerId> {
+  const since = base.global_step - RECENT_WINDOWS
+  const found = new Set<PeerId>()
+  for (const { update } of known.of('Update')) {
+    if (isOf(experiment, update) && update.window_id > since) found.add(update.peer_id)
+  }
+  const steps = new Map<string, number>()
+  for (const { head } of known.of('Head')) {
+    if (isOf(experiment, head)) steps.set(headKey(head), head.global_step)
+  }
+  for (const { certificate } of known.of('Merge')) {
+    if (!isOf(experiment, certificate)) continue
+    const { merged_head_id: head_id, merged_artifact_id: artifact_id } = certificate
+    if ((steps.get(headKey({ head_id, artifact_id })) ?? -Infinity) > since)
+      found.add(certificate.promoter_peer_id)
+  }
+  return found
+}
+
+/** Whether a peer says that it trains. */
+export function isTrainer({ roles }: SwarmPeer): boolean {
   return roles?.some((role) => role.startsWith('Trainer')) === true
 }

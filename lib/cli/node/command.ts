@@ -15,6 +15,7 @@ interface NodeCommandOptions extends CommonOptions {
   network?: string
   role: Role
   windows?: number
+  alone?: true
   python?: string
   folder: string
   join?: string[]
@@ -62,6 +63,7 @@ export function addNodeCommand(program: Command): void {
       'torchbed-node',
     )
     .option('--windows <n>', 'end when the head of that step is promoted (default: go on)', steps)
+    .option('--alone', 'promote without half of the peers that took part of late: they are gone')
     .option('--python <path>', "Python to use instead of the config's")
   addCommonOptions(command, 'print one JSON event per line on stdout', 'print errors only')
     .addHelpText(
@@ -102,8 +104,8 @@ async function node(
       await runNode(run, report, stop.signal)
     } else {
       const { runTrainingNode } = await import('./training.js')
-      const { windows, python } = options
-      await runTrainingNode({ ...run, config, windows, python }, report, stop.signal)
+      const { windows, python, alone = false } = options
+      await runTrainingNode({ ...run, config, windows, python, alone }, report, stop.signal)
     }
     return stop.signal.aborted ? stop.leave() : ExitCode.done
   } catch (error) {

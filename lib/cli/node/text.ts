@@ -55,7 +55,7 @@ export function eventLines(event: NodeEvent): string[] {
     case 'overtaken':
       return [`window ${event.window} was promoted without this peer, which leases less next time`]
     case 'waiting':
-      return [`waiting for ${event.for === 'head' ? 'a head' : 'updates'} for ${event.seconds} s`]
+      return [`has waited ${event.seconds} s for ${WAITED_FOR[event.for]}`]
     case 'dropped':
       return [
         `window ${event.window} leaves out ${short(event.peer_id)}: ${event.reason}, ${printable(event.message)}`,
@@ -79,6 +79,13 @@ export function eventLines(event: NodeEvent): string[] {
       return [`Stopped by ${event.signal}.`]
   }
 }
+
+const WAITED_FOR = {
+  head: 'a head to train on',
+  updates: 'an update to merge',
+  peers:
+    'half of the peers that took part of late, so as not to part from them; --alone goes on without',
+} as const
 
 /** What of the metrics tells how good a model is. */
 function results({ loss, accuracy }: Metrics): string[] {

@@ -31,6 +31,8 @@ export interface TrainingNodeRun extends NodeRun {
   readonly config: TrainConfig
   /** Step of the canonical head at which it ends; undefined: when it is stopped. */
   readonly windows: number | undefined
+  /** Whether it promotes without those that took part of late. */
+  readonly alone: boolean
   /** Overrides the config's `python_executable`. */
   readonly python: string | undefined
 }
@@ -130,7 +132,7 @@ class TrainingPeer {
       ...(run.windows !== undefined && { windows: run.windows }),
     }
     const roles: Promise<void>[] = []
-    if (run.role !== 'trainer') roles.push(this.#validate(options))
+    if (run.role !== 'trainer') roles.push(this.#validate({ ...options, alone: run.alone }))
     if (run.role !== 'validator') {
       // A peer that validates collects its garbage as a validator.
       const collectGarbage = run.role === 'trainer'

@@ -152,7 +152,9 @@ describe('torchbed node', function () {
       ['--network', 'n', '--folder', '/dev/null/x'],
       /choose another folder with --folder/,
     )
-    await refused([], /required option '--network <id>' not specified/)
+    await refused([], /--network: a viewer has no config that names it/)
+    await refused(['none.json', '--role', 'peer'], /Cannot read .*none\.json/)
+    await refused(['--network', 'n', '--windows', '0'], /expected an integer of at least 1/)
     await refused(['--network', 'n', '--role', 'king'], /Allowed choices are viewer, archive/)
   })
 })
