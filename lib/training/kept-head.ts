@@ -4,7 +4,7 @@
  */
 
 import type { OperationOptions } from '../core/abort.js'
-import type { HeadDescriptor } from '../schema/index.js'
+import type { ArtifactDescriptor, HeadDescriptor } from '../schema/index.js'
 import { readCanonicalHead, writeCanonicalHead } from '../store/canonical-head.js'
 import type { Swarm } from '../swarm/index.js'
 import { headAnnouncement, headKey, providersOf, type OfferedHead } from './announcements.js'
@@ -38,6 +38,10 @@ export class KeptHead {
     if (head === null) return null
     refuseOtherExperiment(this.#experiment, head)
     if (!(await store.hasCompleteArtifact(head.artifact_id))) return null
+    // What a process that was killed had pinned.
+    for (const pinned of await store.pinnedHeads()) {
+      if (pinned !== head.head_id) await store.unpinHead(pinned)
+    }
     await this.keep({ head, providers: [] })
     return head
   }
@@ -51,12 +55,19 @@ export class KeptHead {
     const { store, peerId, announcements } = this.#swarm
     const before = this.#head
     if (before !== null && headKey(before) === headKey(head)) return
-    await ensureArtifact(this.#swarm, head.artifact_id, providers, options)
-    const artifact = await store.loadManifest(head.artifact_id)
-    // Two peers may have promoted different heads of one name.
-    await store.storeHead(head, { replace: true })
-    await store.pinHead(head.head_id)
-    await writeCanonicalHead(store, head)
+    // Another role of this peer may collect garbage meanwhile.
+    await store.pinArtifact(head.artifact_id)
+    let artifact: ArtifactDescriptor
+    try {
+      await ensureArtifact(this.#swarm, head.artifact_id, providers, options)
+      artifact = await store.loadManifest(head.artifact_id)
+      // Two peers may have promoted different heads of one name.
+      await store.storeHead(head, { replace: true })
+      await store.pinHead(head.head_id)
+      await writeCanonicalHead(store, head)
+    } finally {
+      await store.unpinArtifact(head.artifact_id)
+    }
     this.#head = head
     const withdraw = this.#swarm.provide(artifact)
     this.#withdraw()

@@ -96,8 +96,6 @@ class TrainerLoop {
   #failed: Failure | null = null
   /** Of the experiment's budget, what this peer can do before others are done. */
   #share = 1
-  /** The own head that is pinned because others may fetch it. */
-  #published: string | null = null
 
   constructor(parts: TrainerParts, paceMs: number, options: CallOptions) {
     this.#parts = parts
@@ -149,8 +147,6 @@ class TrainerLoop {
       await this.#trainer.follow(offered.head, this.#options)
       this.#failed = null
       if (before === null || headKey(before) !== key) yield { event: 'adopted', head: offered.head }
-      if (this.#published !== null) await this.#parts.swarm.store.unpinHead(this.#published)
-      this.#published = null
       return true
     } catch (error) {
       throwIfAborted(this.#options.signal, 'train on a swarm')
@@ -185,6 +181,7 @@ class TrainerLoop {
         ...this.#options,
         signal,
         budget,
+        pin: true,
         microshards: freeMicroshards(swarm, this.#experiment, window, plan.microshards),
         beforeUpdate: (made) => this.#pace(made, base, signal),
       })
@@ -216,11 +213,9 @@ class TrainerLoop {
     return canonical !== null && headKey(canonical.head) !== headKey(base)
   }
 
-  /** Pins what was published, and waits for those that hold a lease of the window and have published nothing. */
-  async #pace({ head, lease }: Contribution, base: HeadDescriptor, signal: AbortSignal) {
+  /** Waits for those that hold a lease of the window and have published nothing. */
+  async #pace({ lease }: Contribution, base: HeadDescriptor, signal: AbortSignal) {
     const { swarm } = this.#parts
-    await swarm.store.pinHead(head.head_id)
-    this.#published = head.head_id
     const known = swarm.announcements
     const isDone = () => this.#unready(base, lease.window_id).length === 0 || undefined
     await untilKnown(known, isDone, { signal, forMs: this.#paceMs })

@@ -22,6 +22,7 @@ import {
   type DatasetRegistration,
   type DataReceipt,
   type HeadDescriptor,
+  type HeadId,
   type Metrics,
   type MicroShard,
   type MicroShardPlan,
@@ -71,6 +72,8 @@ export interface WindowOptions extends CallOptions {
   readonly microshards?: readonly MicroShard[] | undefined
   /** Work units of the lease. Default: the experiment's. */
   readonly budget?: number | undefined
+  /** Whether what is published is pinned until the next window is, or the trainer is closed. Default false. */
+  readonly pin?: boolean | undefined
   /** Awaited when the head is announced and before the update is: from the update on it may be merged. */
   readonly beforeUpdate?: ((contribution: Contribution) => Promise<void>) | undefined
 }
@@ -82,6 +85,7 @@ export class Trainer {
   #base: HeadDescriptor | null = null
   /** Ends the offer of the last window's artifact. */
   #withdraw: () => void = () => undefined
+  #pinned: HeadId | null = null
 
   constructor(parts: TrainerParts) {
     this.#parts = parts
@@ -119,7 +123,7 @@ export class Trainer {
   async window(
     window: number,
     canonical: HeadDescriptor,
-    { microshards, budget, beforeUpdate, ...options }: WindowOptions = {},
+    { microshards, budget, pin, beforeUpdate, ...options }: WindowOptions = {},
   ): Promise<Contribution> {
     const { project, experiment, swarm, cache, registration, plan, localState } = this.#parts
     const { store } = swarm
@@ -134,6 +138,12 @@ export class Trainer {
     const seconds = (performance.now() - began) / 1000
 
     const head_id = windowHeadId(experiment, this.peerId, window)
+    await this.#unpin()
+    if (pin === true) {
+      // Before it is stored: another role of this peer may collect garbage meanwhile.
+      await store.pinHead(head_id)
+      this.#pinned = head_id
+    }
     const artifact = await project.materializeModelArtifact(
       model,
       { kind: 'FullHead', head_id, base_head_id: canonical.head_id },
@@ -197,6 +207,7 @@ export class Trainer {
   /** Releases the peer's model, and offers its artifact no longer. */
   async close(): Promise<void> {
     this.#withdraw()
+    await this.#unpin()
     await this.#model?.release()
     this.#model = null
   }
@@ -234,6 +245,12 @@ export class Trainer {
     this.#model = incoming
     this.#base = canonical
     return incoming
+  }
+
+  async #unpin(): Promise<void> {
+    const pinned = this.#pinned
+    this.#pinned = null
+    if (pinned !== null) await this.#parts.swarm.store.unpinHead(pinned)
   }
 
   async #lease(
