@@ -1,6 +1,8 @@
 /**
  * Reads the JSON of a header from the front to the back, and builds nothing that the header does not need: a
  * hostile header of 100 MB costs about its own size. What is accepted is JSON as RFC 8259 has it.
+ *
+ * What may be long is read by a generator, which yields every few values, so that a reader can pause there.
  */
 
 import { clip } from '../core/quoting.js'
@@ -11,10 +13,17 @@ import { SafetensorsHeaderError, type HeaderFault } from './errors.js'
 /** Names of a path that a message shows. */
 const MAX_SHOWN_PATH = 3
 
+/** Values that are read between two yields: some microseconds. */
+const VALUES_PER_STEP = 16
+
+/** Reading that can pause at every step. */
+export type Steps<T = void> = Generator<void, T, void>
+
 export class HeaderScanner {
   readonly #text: string
   #at = 0
   #depth = 0
+  #values = 0
   /** Names of the fields that are being read, outermost first. */
   readonly #path: string[] = []
 
@@ -23,19 +32,17 @@ export class HeaderScanner {
   }
 
   /** Reads an object; `field` reads the value of each name. */
-  object(field: (name: string) => void): void {
-    this.#enclosed('{', '}', () => {
+  *object(field: (name: string) => Steps | undefined): Steps {
+    yield* this.#enclosed('{', '}', () => {
       const name = this.string()
       this.#expect(':', '":"')
-      this.#path.push(name)
-      field(name)
-      this.#path.pop()
+      return this.#named(name, field)
     })
   }
 
   /** Reads an array; `item` reads each of its values. */
-  array(item: () => void): void {
-    this.#enclosed('[', ']', item)
+  array(item: () => Steps | undefined): Steps {
+    return this.#enclosed('[', ']', item)
   }
 
   string(): string {
@@ -80,13 +87,14 @@ export class HeaderScanner {
   }
 
   /** Reads any value and forgets it. */
-  skip(): void {
+  skip(): Steps | undefined {
     this.#skipSpace()
     const character = this.#text[this.#at]
-    if (character === '{') this.object(() => this.skip())
-    else if (character === '[') this.array(() => this.skip())
-    else if (character === '"') this.string()
+    if (character === '{') return this.object(() => this.skip())
+    if (character === '[') return this.array(() => this.skip())
+    if (character === '"') this.string()
     else if (!this.#word('null') && !this.#word('true') && !this.#word('false')) this.#number()
+    return undefined
   }
 
   /** Only white space may follow. */
@@ -105,14 +113,31 @@ export class HeaderScanner {
     throw new SafetensorsHeaderError(fault, `${problem}${place}, at position ${this.#at}`)
   }
 
-  #enclosed(open: string, close: string, item: () => void): void {
+  /** Calls for the value of a name; the path holds it until that is read. */
+  #named(name: string, field: (name: string) => Steps | undefined): Steps | undefined {
+    this.#path.push(name)
+    const steps = field(name)
+    if (steps !== undefined) return this.#stepsOf(steps)
+    this.#path.pop()
+    return undefined
+  }
+
+  *#stepsOf(steps: Steps): Steps {
+    yield* steps
+    this.#path.pop()
+  }
+
+  *#enclosed(open: string, close: string, item: () => Steps | undefined): Steps {
     this.#expect(open, `"${open}"`)
     if (++this.#depth > MAX_HEADER_DEPTH) {
       this.refuse('json', `values are nested deeper than ${MAX_HEADER_DEPTH} levels`)
     }
     if (!this.#accept(close)) {
-      do item()
-      while (this.#accept(','))
+      do {
+        const steps = item()
+        if (steps !== undefined) yield* steps
+        if (++this.#values % VALUES_PER_STEP === 0) yield
+      } while (this.#accept(','))
       this.#expect(close, `"," or "${close}"`)
     }
     this.#depth--

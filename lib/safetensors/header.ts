@@ -3,10 +3,14 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 
+import { AbortError } from '../errors.js'
+import type { OperationOptions } from '../core/abort.js'
 import { clip } from '../core/quoting.js'
+import { TimeSlices } from '../core/time-slices.js'
 import { DTYPE_BITS, LENGTH_BYTES, MAX_HEADER_BYTES, U64_MAX, type Dtype } from './constants.js'
 import { SafetensorsHeaderError, SafetensorsIoError, type HeaderFault } from './errors.js'
-import { HeaderScanner } from './header-scanner.js'
+import { HeaderScanner, type Steps } from './header-scanner.js'
+import { sortedInSteps } from './sorting.js'
 
 /** One tensor, as the header describes it. Its data are little-endian and row-major. */
 export interface TensorInfo {
@@ -35,6 +39,9 @@ export interface HeaderLimits {
   /** Longest header, in bytes. Default {@link MAX_HEADER_BYTES}. */
   readonly maxHeaderBytes?: number
 }
+
+/** How a reader that pauses works. */
+export interface HeaderReadOptions extends HeaderLimits, OperationOptions {}
 
 /**
  * How many bytes, from the start of the file, hold the header and its length.
@@ -87,28 +94,59 @@ export function parseSafetensorsHeader(
   totalBytes: number,
   limits?: HeaderLimits,
 ): SafetensorsHeader {
+  const steps = headerSteps(bytes, totalBytes, limits)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/**
+ * Like {@link parseSafetensorsHeader}, with pauses in which the event loop turns; the bytes must not change meanwhile.
+ *
+ * @throws SafetensorsHeaderError; AbortError when the signal fires
+ */
+export async function parseSafetensorsHeaderAsync(
+  bytes: Uint8Array,
+  totalBytes: number,
+  { signal, ...limits }: HeaderReadOptions = {},
+): Promise<SafetensorsHeader> {
+  const slices = new TimeSlices('read a safetensors header', { signal })
+  const steps = headerSteps(bytes, totalBytes, limits)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+    if (slices.due()) await slices.pause()
+  }
+}
+
+function* headerSteps(
+  bytes: Uint8Array,
+  totalBytes: number,
+  limits: HeaderLimits | undefined,
+): Steps<SafetensorsHeader> {
   const dataStart = safetensorsHeaderEnd(bytes, totalBytes, limits)
   if (dataStart > bytes.byteLength) {
     throw new RangeError(`bytes must hold the header's ${dataStart} bytes, not ${bytes.byteLength}`)
   }
-  const text = decode(bytes.subarray(LENGTH_BYTES, dataStart))
+  const text = yield* decode(bytes.subarray(LENGTH_BYTES, dataStart))
   if (!text.startsWith('{')) {
     refuse('header_start', `it begins with ${clip(text.slice(0, 20))} instead of "{"`)
   }
-  const { metadata, tensors } = readHeader(new HeaderScanner(text))
-  tensors.sort(byPlace)
-  checkPlaces(tensors, totalBytes - dataStart)
+  const { metadata, tensors: found } = yield* readHeader(new HeaderScanner(text))
+  const tensors = yield* sortedInSteps(found, byPlace)
+  yield* checkPlaces(tensors, totalBytes - dataStart)
   return { dataStart, metadata, tensors }
 }
 
 /**
- * Reads the header of a file. Only the header's bytes are read.
+ * Reads the header of a file. Only the header's bytes are read. The event loop turns meanwhile, however long it is.
  *
- * @throws SafetensorsHeaderError, or SafetensorsIoError when the file cannot be read or is no regular file
+ * @throws SafetensorsHeaderError, AbortError when the signal fires, or SafetensorsIoError when the file cannot be read or is no regular file
  */
 export async function readSafetensorsHeader(
   path: string,
-  limits?: HeaderLimits,
+  options: HeaderReadOptions = {},
 ): Promise<SafetensorsHeader> {
   let file: FileHandle | undefined
   try {
@@ -116,10 +154,10 @@ export async function readSafetensorsHeader(
     const stats = await file.stat()
     if (!stats.isFile()) throw new SafetensorsIoError(path, 'it is not a regular file')
     const start = await readStart(file, Math.min(LENGTH_BYTES, stats.size))
-    const end = safetensorsHeaderEnd(start, stats.size, limits)
-    return parseSafetensorsHeader(await readStart(file, end), stats.size, limits)
+    const end = safetensorsHeaderEnd(start, stats.size, options)
+    return await parseSafetensorsHeaderAsync(await readStart(file, end), stats.size, options)
   } catch (error) {
-    if (error instanceof SafetensorsIoError) throw error
+    if (error instanceof SafetensorsIoError || error instanceof AbortError) throw error
     if (error instanceof SafetensorsHeaderError) {
       throw new SafetensorsHeaderError(error.fault, error.problem, path)
     }
@@ -150,60 +188,88 @@ function refuse(fault: HeaderFault, problem: string): never {
   throw new SafetensorsHeaderError(fault, problem)
 }
 
-function decode(bytes: Uint8Array): string {
+function* decode(bytes: Uint8Array): Steps<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  const pieces: string[] = []
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    for (let at = 0; at < bytes.byteLength; at += DECODED_BYTES) {
+      pieces.push(decoder.decode(bytes.subarray(at, at + DECODED_BYTES), { stream: true }))
+      yield
+    }
+    pieces.push(decoder.decode())
   } catch {
     return refuse('encoding', 'its bytes are not UTF-8')
   }
+  return pieces.join('')
 }
 
+/** Bytes that are decoded in one step: some ten microseconds. */
+const DECODED_BYTES = 16 * 1024
+
 /** Reads `{"__metadata__": {…}, "<tensor>": {…}, …}`. */
-function readHeader(scanner: HeaderScanner) {
+function* readHeader(scanner: HeaderScanner) {
   let metadata: Map<string, string> | null = null
   const tensors: TensorInfo[] = []
-  const names = new Set<string>()
-  scanner.object((name) => {
-    if (names.has(name)) scanner.refuse('duplicate_name', 'the name appears twice')
-    names.add(name)
-    if (name === '__metadata__') metadata = readMetadata(scanner)
-    else tensors.push(readTensor(scanner, name))
+  const names = new Names()
+  yield* scanner.object((name) => {
+    if (!names.add(name)) scanner.refuse('duplicate_name', 'the name appears twice')
+    if (name !== '__metadata__') return readTensor(scanner, name, tensors)
+    metadata = scanner.null() ? null : new Map<string, string>()
+    return metadata === null ? undefined : readMetadata(scanner, metadata)
   })
   scanner.end()
   return { metadata, tensors }
 }
 
-function readMetadata(scanner: HeaderScanner): Map<string, string> | null {
-  if (scanner.null()) return null
-  const metadata = new Map<string, string>()
-  scanner.object((name) => {
-    if (metadata.has(name)) scanner.refuse('duplicate_name', 'the name appears twice')
+function readMetadata(scanner: HeaderScanner, metadata: Map<string, string>): Steps {
+  const names = new Names()
+  return scanner.object((name) => {
+    if (!names.add(name)) scanner.refuse('duplicate_name', 'the name appears twice')
     metadata.set(name, scanner.string())
   })
-  return metadata
 }
 
+/** Names that were seen, in many small sets: one that holds a million is rebuilt for a tenth of a second when it grows. */
+class Names {
+  readonly #sets = Array.from({ length: NAME_SETS }, () => new Set<string>())
+
+  /** False when it is there already. */
+  add(name: string): boolean {
+    let hash = name.length
+    for (let at = Math.max(0, name.length - HASHED_CHARACTERS); at < name.length; at++) {
+      hash = (hash * 31 + name.charCodeAt(at)) | 0
+    }
+    const set = this.#sets[hash & (NAME_SETS - 1)] ?? new Set()
+    const { size } = set
+    return set.add(name).size > size
+  }
+}
+
+/** A power of two. */
+const NAME_SETS = 256
+
+/** Characters at the end of a name that say which set it is in. */
+const HASHED_CHARACTERS = 8
+
 /** Reads `{"dtype": …, "shape": […], "data_offsets": [begin, end]}` in any order; other fields are ignored. */
-function readTensor(scanner: HeaderScanner, name: string): TensorInfo {
+function* readTensor(scanner: HeaderScanner, name: string, tensors: TensorInfo[]): Steps {
   let dtype: Dtype | undefined
   let shape: number[] | undefined
   let places: number[] | undefined
-  scanner.object((field) => {
+  yield* scanner.object((field) => {
     switch (field) {
       case 'dtype':
         if (dtype !== undefined) scanner.refuse('duplicate_name', 'the dtype appears twice')
         dtype = readDtype(scanner)
-        break
+        return undefined
       case 'shape':
         if (shape !== undefined) scanner.refuse('duplicate_name', 'the shape appears twice')
-        shape = readNumbers(scanner, 'dimension')
-        break
+        return readNumbers(scanner, 'dimension', (shape = []))
       case 'data_offsets':
         if (places !== undefined) scanner.refuse('duplicate_name', 'the offsets appear twice')
-        places = readNumbers(scanner, 'offset')
-        break
+        return readNumbers(scanner, 'offset', (places = []))
       default:
-        scanner.skip()
+        return scanner.skip()
     }
   })
   if (dtype === undefined || shape === undefined || places === undefined) {
@@ -215,7 +281,7 @@ function readTensor(scanner: HeaderScanner, name: string): TensorInfo {
   }
   if (end < begin)
     scanner.refuse('offset', `the tensor ends at ${end}, before it begins at ${begin}`)
-  const bits = elementCount(shape, scanner) * BigInt(DTYPE_BITS[dtype])
+  const bits = (yield* elementCount(shape, scanner)) * BigInt(DTYPE_BITS[dtype])
   const expected = `${dtype} of shape [${shapeText(shape)}]`
   if (bits > U64_MAX) scanner.refuse('overflow', `${expected} has more than 2^64 - 1 bits`)
   if (bits % 8n !== 0n) scanner.refuse('alignment', `${expected} does not fill its last byte`)
@@ -223,7 +289,9 @@ function readTensor(scanner: HeaderScanner, name: string): TensorInfo {
   if (BigInt(bytes) * 8n !== bits) {
     scanner.refuse('size', `${expected} has ${bytes} bytes instead of ${(bits / 8n).toString()}`)
   }
-  return { name, dtype, shape, offset: begin, bytes }
+  // A copy has no room to grow, which is more than most shapes take.
+  const exact = shape.length < ITEMS_PER_STEP ? shape.slice() : shape
+  tensors.push({ name, dtype, shape: exact, offset: begin, bytes })
 }
 
 function readDtype(scanner: HeaderScanner): Dtype {
@@ -236,16 +304,21 @@ function isDtype(text: string): text is Dtype {
   return Object.hasOwn(DTYPE_BITS, text)
 }
 
-function readNumbers(scanner: HeaderScanner, what: 'dimension' | 'offset'): number[] {
-  const numbers: number[] = []
-  scanner.array(() => numbers.push(scanner.unsigned(what)))
-  return numbers
+function readNumbers(
+  scanner: HeaderScanner,
+  what: 'dimension' | 'offset',
+  numbers: number[],
+): Steps {
+  return scanner.array(() => {
+    numbers.push(scanner.unsigned(what))
+  })
 }
 
 /** The product of the dimensions, which may not exceed 64 bits on the way either. */
-function elementCount(shape: readonly number[], scanner: HeaderScanner): bigint {
+function* elementCount(shape: readonly number[], scanner: HeaderScanner): Steps<bigint> {
   let count = 1n
-  for (const dimension of shape) {
+  for (const [index, dimension] of shape.entries()) {
+    if (index % ITEMS_PER_STEP === ITEMS_PER_STEP - 1) yield
     if (dimension === 1) continue
     count *= BigInt(dimension)
     if (count > U64_MAX) {
@@ -267,10 +340,14 @@ function byPlace(a: TensorInfo, b: TensorInfo): number {
   return a.offset - b.offset || a.bytes - b.bytes || (a.name < b.name ? -1 : 1)
 }
 
+/** Items that are looked at between two yields: some microseconds. */
+const ITEMS_PER_STEP = 64
+
 /** The tensors must fill the data from the first byte to the last. */
-function checkPlaces(tensors: readonly TensorInfo[], dataBytes: number): void {
+function* checkPlaces(tensors: readonly TensorInfo[], dataBytes: number): Steps {
   let at = 0
-  for (const { name, offset, bytes } of tensors) {
+  for (const [index, { name, offset, bytes }] of tensors.entries()) {
+    if (index % ITEMS_PER_STEP === ITEMS_PER_STEP - 1) yield
     if (offset !== at) {
       refuse('offset', `tensor ${clip(name)} begins at byte ${offset} of the data instead of ${at}`)
     }

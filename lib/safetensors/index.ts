@@ -9,9 +9,11 @@ export {
 } from './errors.js'
 export {
   parseSafetensorsHeader,
+  parseSafetensorsHeaderAsync,
   readSafetensorsHeader,
   safetensorsHeaderEnd,
   type HeaderLimits,
+  type HeaderReadOptions,
   type SafetensorsHeader,
   type TensorInfo,
 } from './header.js'

@@ -184,11 +184,15 @@ function takeNames(
     away.delete(name)
     if (path !== undefined) unlessMissing(() => renameSync(path, join(folder, name)))
   }
+  // Looked at before too: what is wanted then keeps its name even if this process is killed here.
+  const known = manifests.added()
+  if (known.length > 0) return { away, added: known }
+  const claimedBefore = claims.names()
   try {
     for (const name of names) {
       unlessMissing(() => {
         const path = join(folder, name)
-        if (isYoung(path)) return
+        if (claimedBefore.has(name) || isYoung(path)) return
         const taken = awayName(path)
         renameSync(path, taken)
         away.set(name, taken)

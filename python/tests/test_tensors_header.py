@@ -3,6 +3,7 @@
 import array
 import json
 import pickle
+import threading
 import time
 import weakref
 
@@ -386,3 +387,36 @@ def test_the_time_grows_with_the_length_only(unit: str, end: str) -> None:
     began = time.process_time()
     assert fault_of(file_of(text)) == "json"
     assert time.process_time() - began < 5  # seconds; anything quadratic takes minutes
+
+
+def test_other_threads_run_while_a_long_header_is_read() -> None:
+    count = 120_000
+    # In no order, so that they must be sorted.
+    names = ((index * 7919) % count for index in range(count))
+    text = ",".join(f'"{name}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}' for name in names)
+    raw = f"{{{text}}}".encode()
+    data = len(raw).to_bytes(8, "little") + raw
+
+    def longest_wait() -> float:
+        waits = [0.0]
+        ended = threading.Event()
+
+        def tick() -> None:
+            last = time.perf_counter()
+            while not ended.wait(0.001):
+                now = time.perf_counter()
+                waits.append(now - last)
+                last = now
+
+        thread = threading.Thread(target=tick)
+        thread.start()
+        try:
+            header = parse_header(data)
+        finally:
+            ended.set()
+            thread.join()
+        assert [info.name for info in header.tensors] == sorted(map(str, range(count)))
+        return max(waits)
+
+    # The machine may be busy.
+    assert min(longest_wait() for _ in range(3)) < 0.15

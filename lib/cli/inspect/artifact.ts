@@ -10,7 +10,7 @@ import {
 } from '../../store/index.js'
 import { fileSize, withIo } from '../../store/files.js'
 import {
-  parseSafetensorsHeader,
+  parseSafetensorsHeaderAsync,
   SafetensorsError,
   safetensorsHeaderEnd,
   type SafetensorsHeader,
@@ -118,5 +118,5 @@ async function readHeader(
     }
     if (end !== undefined && loaded >= end) break
   }
-  return parseSafetensorsHeader(Buffer.concat(pieces), bytes_len)
+  return parseSafetensorsHeaderAsync(Buffer.concat(pieces), bytes_len)
 }
