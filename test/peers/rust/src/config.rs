@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use burn_p2p::AuthConfig;
 use serde::Deserialize;
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -44,6 +45,9 @@ pub struct Config {
     /// How long a trainer waits for its window to be promoted, in seconds.
     #[serde(default = "default_patience")]
     pub patience_seconds: u64,
+    /// The certificates that it accepts, and its own; without it, all peers are accepted.
+    #[serde(default)]
+    pub auth: Option<AuthConfig>,
 }
 
 fn default_listen() -> Vec<String> {

@@ -113,7 +113,11 @@ fn start(config: &Config) -> anyhow::Result<(Peer, ExperimentHandle)> {
             .collect::<Result<Vec<_>, _>>()
     };
     let family = SingleWorkloadProjectFamily::new(workload::release(), Scalar::new(config))?;
-    let peer = NodeBuilder::new(family)
+    let mut builder = NodeBuilder::new(family);
+    if let Some(auth) = &config.auth {
+        builder = builder.with_auth(auth.clone());
+    }
+    let peer = builder
         .with_network(manifest)?
         .with_roles(roles)
         .with_identity(IdentityConfig::Persistent)
@@ -181,11 +185,17 @@ fn obey(peer: &Peer, commands: &Receiver<Command>, pause: Duration, more: &mut u
     true
 }
 
-fn report_peers(peer: &Peer, known: &mut BTreeSet<PeerId>) {
-    let connected = peer.telemetry().snapshot().connected_peer_ids;
-    if connected != *known {
-        emit("peers", json!({ "connected": connected }));
-        *known = connected;
+/// Who is connected, and what became of their certificates, whenever that changes.
+fn report_peers(peer: &Peer, known: &mut serde_json::Value) {
+    let snapshot = peer.telemetry().snapshot();
+    let peers = json!({
+        "connected": snapshot.connected_peer_ids,
+        "admitted": snapshot.admitted_peers.keys().collect::<BTreeSet<_>>(),
+        "rejected": snapshot.rejected_peers.keys().collect::<BTreeSet<_>>(),
+    });
+    if peers != *known {
+        emit("peers", peers.clone());
+        *known = peers;
     }
 }
 
@@ -199,7 +209,7 @@ fn validate(
         None => peer.initialize_local_head(experiment)?,
     };
     emit("genesis", describe(&head));
-    let mut known = BTreeSet::new();
+    let mut known = serde_json::Value::Null;
     let mut last_problem = String::new();
     while obey(peer, commands, Duration::from_millis(50), &mut 0) {
         report_peers(peer, &mut known);
@@ -229,7 +239,7 @@ fn train(
     config: &Config,
     commands: &Receiver<Command>,
 ) -> anyhow::Result<()> {
-    let mut known = BTreeSet::new();
+    let mut known = serde_json::Value::Null;
     let mut remaining = config.windows;
     let mut adopted: Option<HeadDescriptor> = None;
     let mut trained_on: Option<burn_p2p::HeadId> = None;
