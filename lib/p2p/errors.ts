@@ -1,6 +1,7 @@
 /** The errors of lib/p2p: one class per reason, each with a stable `code`. */
 
 import { TorchbedError } from '../errors.js'
+import type { Ban, Fault } from './conduct.js'
 
 /** Base of every error of lib/p2p that is not a ConfigError or an AbortError. */
 export abstract class P2pError extends TorchbedError {}
@@ -36,9 +37,32 @@ export class PeerTimeoutError extends RemotePeerError {
   readonly code = 'ERR_P2P_TIMEOUT'
 }
 
-/** What a peer sent is larger than allowed, or is not what the protocol says. */
+/** What a peer sent is larger than allowed, or is not what the protocol says; `fault` says of which kind it is. */
 export class PeerProtocolError extends RemotePeerError {
   readonly code = 'ERR_P2P_PROTOCOL'
+  readonly fault: Fault
+
+  /** @param options `fault`: default `malformed` */
+  constructor(
+    message: string,
+    peerId: string,
+    { fault = 'malformed', ...options }: ErrorOptions & { readonly fault?: Fault } = {},
+  ) {
+    super(message, peerId, options)
+    this.fault = fault
+  }
+}
+
+/** A peer is kept away for what it did; `ban` has the reason and the end. */
+export class PeerBannedError extends RemotePeerError {
+  readonly code = 'ERR_P2P_BANNED'
+  readonly ban: Ban
+
+  constructor(peerId: string, ban: Ban) {
+    const until = new Date(ban.until).toISOString()
+    super(`Peer ${peerId} is kept away until ${until}: ${ban.reason}`, peerId)
+    this.ban = ban
+  }
 }
 
 /** A message to be sent is larger than the network allows. */
@@ -48,6 +72,7 @@ export class MessageTooLargeError extends P2pError {
 
 /** Which check a peer did not pass. */
 export type AdmissionReason =
+  | 'missing'
   | 'schema'
   | 'peer'
   | 'network'
@@ -73,4 +98,13 @@ export class AdmissionRefusedError extends RemotePeerError {
     super(`Peer ${peerId} is not admitted: ${message}`, peerId)
     this.reason = reason
   }
+}
+
+/** As which fault an error counts against the peer that caused it; undefined when it is none of its own. */
+export function faultOf(error: P2pError): Fault | undefined {
+  if (error instanceof PeerProtocolError) return error.fault
+  if (error instanceof AdmissionRefusedError) return 'not-admitted'
+  if (error instanceof PeerTimeoutError) return 'slow'
+  if (error instanceof PeerUnreachableError) return 'unreachable'
+  return undefined
 }

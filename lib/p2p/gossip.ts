@@ -48,6 +48,8 @@ export function gossipOptions(): Partial<GossipsubOpts> {
 export interface GossipHandlers {
   /** An announcement that fits its topic, and the peer that signed it. */
   readonly onAnnouncement: (payload: PubsubPayload, author: string) => void
+  /** Whether a message that a peer passes on is looked at. */
+  readonly takes: (source: string) => boolean
   /** A message that is none. */
   readonly onProblem: (error: P2pError, author: string) => void
 }
@@ -107,7 +109,10 @@ export class Gossip {
     this.#pubsub.subscribe(topic)
   }
 
-  readonly #onMessage = ({ detail: { msg } }: CustomEvent<GossipsubMessage>): void => {
+  readonly #onMessage = ({
+    detail: { msg, propagationSource },
+  }: CustomEvent<GossipsubMessage>): void => {
+    if (!this.#handlers.takes(propagationSource.toString())) return
     if (msg.type !== 'signed' || !this.#topics.has(msg.topic)) return
     const author = msg.from.toString()
     try {
@@ -118,7 +123,7 @@ export class Gossip {
         return
       }
       const text = `${author} announces on ${msg.topic} what belongs to ${expected}`
-      this.#handlers.onProblem(new PeerProtocolError(text, author), author)
+      this.#handlers.onProblem(new PeerProtocolError(text, author, { fault: 'misplaced' }), author)
     } catch (cause) {
       if (!(cause instanceof ConfigError)) throw cause
       const text = `${author} announces what cannot be read: ${cause.message}`

@@ -8,6 +8,7 @@ import { chmod, readFile, stat } from 'node:fs/promises'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
 
 import { writeFileAtomic } from '../files/atomic-write.js'
+import { signingKey } from './admission/keys.js'
 import { P2pError, PeerIdentityError } from './errors.js'
 import { needingPackages } from './packages.js'
 
@@ -46,6 +47,11 @@ export async function loadOrCreateIdentity(path: string): Promise<Ed25519Private
     throw unusable(path, error)
   }
   return key
+}
+
+/** What the file of the key with this seed holds. @param seed 32 bytes */
+export function identityFile(seed: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(8, 1, 18, 64), seed, signingKey(seed).publicKey])
 }
 
 function unusable(path: string, cause: unknown): PeerIdentityError {

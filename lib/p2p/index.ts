@@ -8,6 +8,17 @@
  * @packageDocumentation
  */
 
+export { type AdmissionOptions } from './admission/admission.js'
+export {
+  acceptInvite,
+  createInvite,
+  isInvite,
+  membershipOf,
+  readInvite,
+  type Invite,
+} from './admission/invite.js'
+export { openIssuer, type Grant, type Issuer, type NetworkTerms } from './admission/issuer.js'
+export { type Ban, type Fault, type PeerConduct } from './conduct.js'
 export { type ControlClient } from './control/client.js'
 export { type RequestOptions } from './control/exchange.js'
 export { type DiLoCoAnswer } from './control/server.js'
@@ -17,6 +28,7 @@ export {
   MessageTooLargeError,
   P2pError,
   P2pPackageMissingError,
+  PeerBannedError,
   PeerIdentityError,
   PeerProtocolError,
   PeerTimeoutError,

@@ -27,6 +27,7 @@ export class Introductions {
   readonly #connections: Pick<ConnectionManager, 'openConnection' | 'getConnections'>
   readonly #announcements: KnownAnnouncements
   readonly #self: () => string
+  readonly #isBanned: (peerId: string) => boolean
   readonly #attempts = new Map<string, Attempt>()
   readonly #ended = new AbortController()
   #dialling = 0
@@ -36,7 +37,9 @@ export class Introductions {
     connections: Pick<ConnectionManager, 'openConnection' | 'getConnections'>,
     announcements: KnownAnnouncements,
     self: () => string,
+    isBanned: (peerId: string) => boolean,
   ) {
+    this.#isBanned = isBanned
     this.#connections = connections
     this.#announcements = announcements
     this.#self = self
@@ -60,6 +63,7 @@ export class Introductions {
     const known = new Set<string>()
     for (const { peer_id, addresses } of this.#announcements.of('PeerDirectory').reverse()) {
       if (peer_id === self || connected.has(peer_id) || addresses.length === 0) continue
+      if (this.#isBanned(peer_id)) continue
       known.add(peer_id)
       if (connected.size + this.#dialling >= INTRODUCTIONS_UP_TO) break
       if (this.#dialling >= INTRODUCTIONS_AT_ONCE) break

@@ -56,3 +56,54 @@ export const INTRODUCTION_TICK_MS = 500
 
 /** Longest pause before a peer that others told of is dialled again, in milliseconds: it may be gone for good. */
 export const INTRODUCTION_LAST_MS = 300_000
+
+/** Requests that a peer may make in a second, and at once after a silence: more than any transfer of 1 KiB pieces needs. */
+export const REQUESTS_PER_SECOND = 2000
+
+/** Bytes of requests that are being read of one peer at one time: one of the largest, or many of the usual ones. */
+export const MAX_REQUEST_BYTES_PER_PEER = 1_048_576
+
+/** Requests of one peer that are answered at one time; further ones wait. Each may hold a response of 10 MiB. */
+export const MAX_ANSWERS_PER_PEER = 8
+
+/** Messages of gossip that a peer may pass on in a second, and four times as many at once after a silence. */
+export const GOSSIP_PER_SECOND = 500
+
+/** How far ahead of ours the clock of a record may be, in milliseconds. */
+export const MAX_CLOCK_AHEAD_MS = 300_000
+
+/** Records of one kind that a snapshot may hold: twice what peers keep of the kinds of which they keep most. */
+export const MAX_SNAPSHOT_RECORDS = 512
+
+/** Faults in a minute that may be mistakes; with the last of them a peer is banned. */
+export const FAULTS_PER_MINUTE = 10
+
+/** How long a peer is kept away the first time, in milliseconds; each ban doubles it. */
+export const BAN_FIRST_MS = 600_000
+
+/** Longest ban in milliseconds. */
+export const BAN_LONGEST_MS = 86_400_000
+
+/** How long a peer without a valid certificate is kept away, in milliseconds; it may have a new one by then. */
+export const REFUSAL_MS = 30_000
+
+/** Peers whose conduct is remembered. */
+export const MAX_CONDUCT_RECORDS = 1024
+
+/** How long a request waits for the admission of its peer, in milliseconds. */
+export const ADMISSION_PATIENCE_MS = 5000
+
+/** How long a connected peer may remain without being admitted, in milliseconds. */
+export const MAX_UNADMITTED_MS = 30_000
+
+/** Bytes of the nonce that a peer signs to be admitted. */
+export const NONCE_BYTES = 32
+
+/** Largest proof of a peer in bytes: a certificate takes 2 KiB. */
+export const MAX_PROOF_BYTES = 65_536
+
+/** Certificates of others that are remembered as verified. */
+export const MAX_KNOWN_CERTIFICATES = 1024
+
+/** Largest invite in bytes: one takes 3 KiB. */
+export const MAX_INVITE_BYTES = 65_536

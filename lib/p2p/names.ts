@@ -7,6 +7,11 @@ export function controlProtocol(network: string): string {
   return `/burn-p2p/${checkedNetwork(network)}/v1/control`
 }
 
+/** The protocol by which peers of ours ask each other for a proof over a fresh nonce. */
+export function admissionProtocol(network: string): string {
+  return `/torchbed/${checkedNetwork(network)}/admission/1`
+}
+
 /**
  * The network id, which becomes a part of every protocol id.
  *

@@ -22,15 +22,21 @@ export class Redialer {
   readonly #connections: Pick<ConnectionManager, 'openConnection' | 'getConnections'>
   readonly #addresses: readonly string[]
   readonly #onFailure: (error: P2pError) => void
+  readonly #isBanned: (peerId: string) => boolean
   #targets: Target[] = []
   #timer: NodeJS.Timeout | undefined
 
-  /** @param onFailure told when a peer that could be reached, or was not tried yet, cannot be */
+  /**
+   * @param onFailure told when a peer that could be reached, or was not tried yet, cannot be
+   * @param isBanned whether a peer is kept away, and not dialled
+   */
   constructor(
     connections: Pick<ConnectionManager, 'openConnection' | 'getConnections'>,
     addresses: readonly string[],
     onFailure: (error: P2pError) => void,
+    isBanned: (peerId: string) => boolean,
   ) {
+    this.#isBanned = isBanned
     this.#connections = connections
     this.#addresses = addresses
     this.#onFailure = onFailure
@@ -70,6 +76,7 @@ export class Redialer {
     for (const target of this.#targets) {
       const isConnected = target.peerId !== undefined && connected.has(target.peerId)
       if (isConnected || target.dialling || performance.now() < target.next) continue
+      if (target.peerId !== undefined && this.#isBanned(target.peerId)) continue
       void this.#dial(target)
     }
   }

@@ -7,14 +7,13 @@
  * stays unknown for long. A response that has not changed costs a hash.
  */
 
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 
 import type { GossipSub } from '@libp2p/gossipsub'
 import type {
-  IdentifyResult,
   Libp2pEvents,
   PeerId,
+  PrivateKey,
   Startable,
   TypedEventTarget,
 } from '@libp2p/interface'
@@ -28,22 +27,36 @@ import { Announcements } from '../swarm/announcements.js'
 import { fetchFrom, type Provider } from '../swarm/fetch.js'
 import type { Swarm, SwarmPeer } from '../swarm/index.js'
 import { ProvidedArtifacts } from '../swarm/provided.js'
-import { ControlClient, readSnapshot } from './control/client.js'
-import { answerRequests, asPeerError, exchange } from './control/exchange.js'
+import { Admission, type AdmissionOptions } from './admission/admission.js'
+import { signingKey } from './admission/keys.js'
+import { askForProof, giveProof } from './admission/proof.js'
+import { Conduct, type Fault, type PeerConduct } from './conduct.js'
+import { ControlClient } from './control/client.js'
+import { answerRequests, asPeerError, exchange, streamOpener } from './control/exchange.js'
+import { RequestGuard } from './control/guard.js'
 import { controlAnswer, type DiLoCoAnswer } from './control/server.js'
-import { MessageTooLargeError, type P2pError } from './errors.js'
+import {
+  faultOf,
+  MessageTooLargeError,
+  PeerProtocolError,
+  RemotePeerError,
+  type P2pError,
+} from './errors.js'
 import { Gossip, type ExperimentScope } from './gossip.js'
 import { Introductions } from './introductions.js'
+import { Intake } from './intake.js'
 import { openerByAnnouncements } from './known-addresses.js'
-import { CHUNK_REQUESTS_PER_PEER, SNAPSHOT_INTERVAL_MS } from './limits.js'
-import { controlProtocol } from './names.js'
+import { CHUNK_REQUESTS_PER_PEER } from './limits.js'
+import { admissionProtocol, controlProtocol } from './names.js'
 import { installWithResolvers } from './packages.js'
+import { Peers, type PeersParts } from './peers.js'
 import { Redialer } from './redial.js'
 import { StateFile } from './state-file.js'
 
 /** What the service uses of its node. `pubsub` is gossipsub, configured by `gossipOptions()`. */
 export interface TrainingComponents {
   readonly peerId: PeerId
+  readonly privateKey: PrivateKey
   readonly registrar: Registrar
   readonly connectionManager: ConnectionManager
   readonly addressManager: AddressManager
@@ -65,6 +78,8 @@ export interface TrainingOptions {
   readonly stateFolder: string
   /** Multiaddresses of peers to stay connected with. */
   readonly bootstrap?: readonly string[] | undefined
+  /** Takes part with a certificate, and with peers that have one; default: with everyone who knows the network's id. */
+  readonly admission?: AdmissionOptions | undefined
   /** Answers questions of DiLoCo rounds; default: takes no part. */
   readonly diLoCo?: DiLoCoAnswer | undefined
   /** Told of what peers did wrong and of what could not be sent; default: nothing is told. */
@@ -85,15 +100,6 @@ export function training(
   return (components) => new TrainingService(components, options)
 }
 
-interface Connected {
-  readonly since: number
-  agent: string
-  answeredInMs: number | undefined
-  /** Hash of the last snapshot that was read. */
-  snapshotHash: string | undefined
-  asking: boolean
-}
-
 /**
  * The service `training` of a node: what this peer announces, what it knows of others, and its artifacts. libp2p starts
  * and stops it.
@@ -108,11 +114,16 @@ export class TrainingService implements Startable, Swarm {
   readonly #file: StateFile
   readonly #redialer: Redialer
   readonly #introductions: Introductions
-  readonly #peers = new Map<string, Connected>()
-  readonly #protocol: string
   #fetchedBytes = 0
-  #stopAnswering: (() => Promise<void>) | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #peers: Peers
+  readonly #admission: Admission | undefined
+  readonly #guard: RequestGuard
+  readonly #conduct = new Conduct((peerId) => this.#peers.disconnect(peerId))
+  readonly #intake: Intake
+  readonly #protocol: string
+  /** What a peer is told that is not admitted yet: how this one presents itself. */
+  readonly #presentation = new Announcements()
+  readonly #undo: (() => Promise<void>)[] = []
 
   constructor(components: TrainingComponents, options: TrainingOptions) {
     this.#components = components
@@ -121,22 +132,73 @@ export class TrainingService implements Startable, Swarm {
     this.#artifacts = new ProvidedArtifacts(options.store)
     this.#file = new StateFile(join(options.stateFolder, 'announcements.cbor'), this.announcements)
     const { connectionManager } = components
+    const key = signingKey(components.privateKey.raw)
+    this.#admission = options.admission && new Admission(options.admission, key)
+    this.#guard = new RequestGuard((peerId) => this.#peers.checkBan(peerId))
     const open = openerByAnnouncements(connectionManager, this.#protocol, this.announcements)
-    this.control = new ControlClient((peerId, request, requestOptions) =>
-      exchange((signal) => open(peerId, signal), peerId, request, requestOptions),
-    )
-    this.#gossip = new Gossip(components.pubsub, options.network, {
-      onAnnouncement: (payload) => this.#take(payload),
+    this.control = new ControlClient((peerId, request, requestOptions) => {
+      const openUnlessBanned = async (signal: AbortSignal) => {
+        this.#peers.checkBan(peerId)
+        return open(peerId, signal)
+      }
+      return exchange(openUnlessBanned, peerId, request, requestOptions)
+    })
+    this.#peers = new Peers(this.#peersParts())
+    this.#intake = new Intake({
+      ...{ peerId: this.peerId, announcements: this.announcements },
+      ...{ admission: this.#admission, conduct: this.#conduct },
+      isAdmitted: (peerId) => this.#peers.isAdmitted(peerId),
+      onNews: () => {
+        this.#saveSoon()
+        // Someone may have been revoked.
+        if (this.#admission !== undefined) this.#peers.recheck()
+      },
       onProblem: (error) => this.#report(error),
     })
-    this.#redialer = new Redialer(components.connectionManager, options.bootstrap ?? [], (error) =>
-      this.#report(error),
+    this.#gossip = new Gossip(components.pubsub, options.network, {
+      takes: (source) => this.#intake.takesGossipOf(source),
+      onAnnouncement: (payload, author) => this.#intake.hear(payload, author),
+      onProblem: (error) => this.#report(error),
+    })
+    const isBanned = (peerId: string) => this.#conduct.banOf(peerId) !== undefined
+    this.#redialer = new Redialer(
+      ...([
+        components.connectionManager,
+        options.bootstrap ?? [],
+        (error: P2pError) => this.#report(error),
+        isBanned,
+      ] as const),
     )
     this.#introductions = new Introductions(
       connectionManager,
       this.announcements,
       () => this.peerId,
+      isBanned,
     )
+  }
+
+  #peersParts(): PeersParts {
+    const { connectionManager, events } = this.#components
+    const proofs = admissionProtocol(this.network)
+    const open = streamOpener(connectionManager, proofs)
+    const admission = this.#admission
+    return {
+      ...{ connections: connectionManager, events, admission, conduct: this.#conduct },
+      ...{ protocol: this.#protocol, admissionProtocol: proofs },
+      snapshotResponse: (peerId) => this.control.snapshotResponse(peerId),
+      askForProof: async (peerId) => {
+        if (admission === undefined) return
+        await askForProof(admission, peerId, (to, nonce) =>
+          exchange((signal) => open(to, signal), to, nonce),
+        )
+      },
+      onSnapshot: (snapshot) => this.#intake.learn(snapshot),
+      onLeave: (peerId) => {
+        this.#guard.forget(peerId)
+        this.#intake.forget(peerId)
+      },
+      onProblem: (error) => this.#report(error),
+    }
   }
 
   /** This peer's id, as text. */
@@ -152,11 +214,26 @@ export class TrainingService implements Startable, Swarm {
     return this.#options.store
   }
 
-  /** The peers that are connected and speak the protocol of this network. */
+  /** The peers that did something wrong of late: what, how often, and whether they are kept away for it. */
+  get conduct(): PeerConduct[] {
+    return this.#conduct.list()
+  }
+
+  /** How many records were not taken, by reason, whoever passed them on. */
+  get refusedRecords(): Readonly<Partial<Record<Fault, number>>> {
+    return this.#intake.refused
+  }
+
+  /** Lets a peer come back that is kept away, and forgets what it did. */
+  pardon(peerId: string): void {
+    this.#conduct.pardon(peerId)
+  }
+
+  /** The peers that are connected, speak the protocol of this network, and may take part. */
   get peers(): ConnectedPeer[] {
     const directory = this.announcements.of('PeerDirectory')
     const roles = new Map(directory.map((of) => [of.peer_id, of.advertised_roles?.roles]))
-    return [...this.#peers].map(([peerId, { since, agent, answeredInMs }]) => ({
+    return this.#peers.admitted.map(([peerId, { since, agent, answeredInMs }]) => ({
       ...{ peerId, since, agent, answeredInMs },
       roles: roles.get(peerId),
     }))
@@ -171,25 +248,44 @@ export class TrainingService implements Startable, Swarm {
     const { stateFolder, experiments, diLoCo } = this.#options
     await makeFolder(stateFolder)
     await this.#file.restore()
+    await this.#startAdmission()
     const answer = controlAnswer({
-      ...{ announcements: this.announcements, artifacts: this.#artifacts, diLoCo },
+      ...{ artifacts: this.#artifacts, diLoCo },
+      snapshotResponse: (peerId) =>
+        (this.#peers.isAdmitted(peerId)
+          ? this.announcements
+          : this.#presentation
+        ).snapshotResponse(),
+      untilAdmitted: (peerId) => this.#peers.untilAdmitted(peerId),
     })
-    this.#stopAnswering = await answerRequests(
-      ...([
-        this.#components.registrar,
-        this.#protocol,
-        answer,
-        (error: P2pError) => this.#report(error),
-      ] as const),
-    )
-    const { events } = this.#components
-    events.addEventListener('peer:identify', this.#onIdentify)
-    events.addEventListener('peer:disconnect', this.#onDisconnect)
+    const onFailure = (error: P2pError) => this.#report(error)
+    const { registrar, events } = this.#components
+    this.#undo.push(await answerRequests(registrar, this.#protocol, answer, onFailure, this.#guard))
     events.addEventListener('self:peer:update', this.#announceSelf)
     events.addEventListener('transport:listening', this.#announceSelf)
+    this.#peers.start()
     this.#gossip.start(experiments)
-    this.#timer = setInterval(() => this.#askAll(), SNAPSHOT_INTERVAL_MS)
-    this.#timer.unref()
+  }
+
+  /** Presents this peer, and remembers whom and what the certificates that it knows of admit and revoke. */
+  async #startAdmission(): Promise<void> {
+    const admission = this.#admission
+    if (admission === undefined) return
+    const envelope = admission.present()
+    const own = {
+      Auth: { peer_id: this.peerId, envelope, announced_at: timestampNow() },
+    }
+    for (const kind of ['Auth', 'Control'] as const) {
+      for (const record of this.announcements.of(kind)) {
+        admission.recordProblem({ [kind]: record } as unknown as PubsubPayload)
+      }
+    }
+    this.#presentation.add(own)
+    this.announcements.add(own)
+    const onFailure = (error: P2pError) => this.#report(error)
+    const protocol = admissionProtocol(this.network)
+    const { registrar } = this.#components
+    this.#undo.push(await giveProof(registrar, protocol, admission, this.#guard, onFailure))
   }
 
   /** Called by libp2p while the node begins to listen. */
@@ -201,7 +297,7 @@ export class TrainingService implements Startable, Swarm {
 
   /** Called by libp2p before gossipsub stops, which takes its leave of nothing afterwards. */
   beforeStop(): void {
-    clearInterval(this.#timer)
+    this.#peers.pause()
     this.#redialer.stop()
     this.#introductions.stop()
     this.#gossip.stop()
@@ -209,13 +305,11 @@ export class TrainingService implements Startable, Swarm {
 
   async stop(): Promise<void> {
     const { events } = this.#components
-    events.removeEventListener('peer:identify', this.#onIdentify)
-    events.removeEventListener('peer:disconnect', this.#onDisconnect)
     events.removeEventListener('self:peer:update', this.#announceSelf)
     events.removeEventListener('transport:listening', this.#announceSelf)
-    this.#peers.clear()
+    this.#peers.stop()
     this.announcements.end()
-    await this.#stopAnswering?.()
+    for (const undo of this.#undo.splice(0)) await undo()
     await this.#file.save()
   }
 
@@ -259,12 +353,23 @@ export class TrainingService implements Startable, Swarm {
   }
 
   #provider(peerId: string): Provider {
+    const blaming = <T>(answer: Promise<T>): Promise<T> => {
+      answer.catch((error: unknown) => {
+        if (error instanceof PeerProtocolError) this.#report(error)
+      })
+      return answer
+    }
     return {
       name: peerId,
       concurrency: CHUNK_REQUESTS_PER_PEER,
-      manifest: (artifactId, signal) => this.control.manifest(peerId, artifactId, { signal }),
+      manifest: (artifactId, signal) =>
+        blaming(this.control.manifest(peerId, artifactId, { signal })),
       fetchChunk: (artifact, chunk, signal) =>
-        this.control.chunk(peerId, artifact, chunk, { signal }),
+        blaming(this.control.chunk(peerId, artifact, chunk, { signal })),
+      onLie: ({ message }) => {
+        const text = `${peerId} sends a false chunk: ${message}`
+        this.#report(new PeerProtocolError(text, peerId, { fault: 'false-chunk' }))
+      },
     }
   }
 
@@ -275,12 +380,6 @@ export class TrainingService implements Startable, Swarm {
       // Others ask for it: gossip is the quicker way only.
       this.#report(error instanceof MessageTooLargeError ? error : asPeerError(error, this.peerId))
     }
-  }
-
-  /** Takes note of what others say; nobody else speaks of where this peer is and what it does. */
-  #take(payload: PubsubPayload): void {
-    if ('PeerDirectory' in payload && payload.PeerDirectory.peer_id === this.peerId) return
-    if (this.announcements.add(payload)) this.#saveSoon()
   }
 
   #saveSoon(): void {
@@ -303,60 +402,11 @@ export class TrainingService implements Startable, Swarm {
     }).catch((error: unknown) => this.#report(asPeerError(error, this.peerId)))
   }
 
-  readonly #onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
-    const { peerId: id, protocols, agentVersion = '' } = detail
-    if (!protocols.includes(this.#protocol)) return
-    const peerId = id.toString()
-    const known = this.#peers.get(peerId)
-    if (known !== undefined) {
-      known.agent = agentVersion
-      return
-    }
-    this.#peers.set(peerId, {
-      since: Date.now(),
-      agent: agentVersion,
-      answeredInMs: undefined,
-      snapshotHash: undefined,
-      asking: false,
-    })
-    this.#ask(peerId)
-  }
-
-  readonly #onDisconnect = ({ detail }: CustomEvent<PeerId>): void => {
-    this.#peers.delete(detail.toString())
-  }
-
-  #askAll(): void {
-    for (const peerId of this.#peers.keys()) this.#ask(peerId)
-  }
-
-  /** Asks a peer for all that it knows, unless it still owes the last answer. */
-  #ask(peerId: string): void {
-    const peer = this.#peers.get(peerId)
-    if (peer === undefined || peer.asking) return
-    peer.asking = true
-    this.#learn(peerId, peer)
-      .catch((error: unknown) => this.#report(asPeerError(error, peerId)))
-      .finally(() => (peer.asking = false))
-  }
-
-  async #learn(peerId: string, peer: Connected): Promise<void> {
-    const start = performance.now()
-    const response = await this.control.snapshotResponse(peerId)
-    peer.answeredInMs = performance.now() - start
-    const hash = createHash('sha256').update(response).digest('base64')
-    if (hash === peer.snapshotHash) return
-    const snapshot = readSnapshot(peerId, response)
-    peer.snapshotHash = hash
-    const own = (of: { readonly peer_id: string }) => of.peer_id === this.peerId
-    const others = {
-      ...snapshot,
-      peer_directory_announcements: snapshot.peer_directory_announcements.filter((of) => !own(of)),
-    }
-    if (this.announcements.merge(others) > 0) this.#saveSoon()
-  }
-
   #report(error: P2pError): void {
+    const fault = faultOf(error)
+    if (error instanceof RemotePeerError && fault !== undefined && error.peerId !== this.peerId) {
+      this.#conduct.note(error.peerId, fault, error.message)
+    }
     this.#options.onProblem?.(error)
   }
 }

@@ -2,6 +2,26 @@
 
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 
+/** Bytes that several readers may hold together. */
+export class ByteBudget {
+  #left: number
+
+  constructor(bytes: number) {
+    this.#left = bytes
+  }
+
+  /** False when there are not as many left. */
+  take(bytes: number): boolean {
+    if (bytes > this.#left) return false
+    this.#left -= bytes
+    return true
+  }
+
+  giveBack(bytes: number): void {
+    this.#left += bytes
+  }
+}
+
 /** Pieces in which a message is written: the receive window of yamux before it grows. */
 const PIECE_BYTES = 262_144
 
@@ -37,15 +57,18 @@ export async function writeMessage(
 /**
  * Reads all that the other side sends until it closes its writing side.
  *
- * @throws StreamReadError when it is more than `limit` bytes, or the stream is reset; the signal's reason
+ * @param budget what this message and others that are being read may have together
+ * @throws StreamReadError when it is more than `limit` bytes or than the budget, or the stream is reset; the signal's reason
  */
 export async function readMessage(
   stream: Stream,
   limit: number,
   signal?: AbortSignal,
+  budget?: ByteBudget,
 ): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
   let length = 0
+  let taken = 0
   await new Promise<void>((resolve, reject) => {
     const finish = (act: () => void) => {
       stream.removeEventListener('message', onMessage)
@@ -57,8 +80,11 @@ export async function readMessage(
     const onMessage = ({ data }: StreamMessageEvent) => {
       length += data.byteLength
       const text = `more than the ${limit} bytes that are allowed`
-      if (length > limit) finish(() => reject(new StreamReadError(text, true)))
-      else pieces.push(data.subarray())
+      const fits = length <= limit && (budget?.take(data.byteLength) ?? true)
+      if (fits) {
+        taken += data.byteLength
+        pieces.push(data.subarray())
+      } else finish(() => reject(new StreamReadError(text, true)))
     }
     const onEnd = () => {
       const isWhole = stream.status !== 'reset' && stream.status !== 'aborted'
@@ -77,6 +103,6 @@ export async function readMessage(
     // The last one: it makes the stream hand out what has come already.
     stream.addEventListener('message', onMessage)
     if (stream.readableEnded) onEnd()
-  })
+  }).finally(() => budget?.giveBack(taken))
   return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces, length)
 }

@@ -38,6 +38,8 @@ export interface ChunkSource {
     chunk: ChunkDescriptor,
     signal: AbortSignal,
   ): Promise<Uint8Array | null>
+  /** Told when what it sent was wrong, not merely late or absent. */
+  readonly onLie?: ((error: Error) => void) | undefined
 }
 
 /** How far a fetch has come. */
@@ -316,7 +318,10 @@ class Fetch {
     const reason = error instanceof Error ? error.message : String(error)
     source.failures += 1
     source.failuresInRow += 1
-    source.lied ||= isLie(error)
+    if (isLie(error)) {
+      source.lied = true
+      source.of.onLie?.(error)
+    }
     if (source.lied || source.failuresInRow >= MAX_SOURCE_FAILURES) source.givenUp ??= reason
   }
 
@@ -374,7 +379,7 @@ class Fetch {
   }
 }
 
-function isLie(error: unknown): boolean {
+function isLie(error: unknown): error is Error {
   return (
     error instanceof ChunkLengthMismatchError ||
     error instanceof ChunkHashMismatchError ||

@@ -49,6 +49,7 @@ export interface RustOptions {
   readonly learning_rate?: number
   readonly ballast_bytes?: number
   readonly chunk_bytes?: number
+  readonly auth?: object
 }
 
 export class RustPeer {

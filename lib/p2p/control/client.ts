@@ -15,6 +15,7 @@ import {
   InvalidDescriptorError,
 } from '../../store/index.js'
 import { PeerProtocolError, PeerUnreachableError } from '../errors.js'
+import { MAX_SNAPSHOT_RECORDS } from '../limits.js'
 import type { RequestOptions } from './exchange.js'
 
 /** Sends bytes to a peer, and answers with the bytes that come back. */
@@ -60,6 +61,7 @@ export class ControlClient {
       throw new PeerProtocolError(
         `${peerId} sends the descriptor of another artifact than ${artifactId}`,
         peerId,
+        { fault: 'false-descriptor' },
       )
     }
     try {
@@ -68,6 +70,7 @@ export class ControlClient {
       if (!(cause instanceof CheckpointError)) throw cause
       throw new PeerProtocolError(`${peerId} sends a false descriptor: ${cause.message}`, peerId, {
         cause,
+        fault: 'false-descriptor',
       })
     }
     return descriptor
@@ -123,6 +126,11 @@ export class ControlClient {
 export function readSnapshot(peerId: string, response: Uint8Array): ControlPlaneSnapshot {
   const read = readResponse(peerId, response)
   if (!('Snapshot' in read)) throw otherAnswer(peerId)
+  for (const [list, records] of Object.entries(read.Snapshot)) {
+    if (records.length <= MAX_SNAPSHOT_RECORDS) continue
+    const text = `${peerId} sends ${records.length} ${list}; peers keep fewer than ${MAX_SNAPSHOT_RECORDS}`
+    throw new PeerProtocolError(text, peerId, { fault: 'oversize' })
+  }
   return read.Snapshot
 }
 

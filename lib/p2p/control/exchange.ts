@@ -20,6 +20,7 @@ import {
   MAX_RESPONSE_BYTES,
   REQUEST_TIMEOUT_MS,
 } from '../limits.js'
+import { RequestGuard } from './guard.js'
 import { readMessage, StreamReadError, writeMessage } from '../streams.js'
 
 /** What a request may be told. */
@@ -70,6 +71,7 @@ export type Answer = (peerId: string, request: Uint8Array) => Promise<Uint8Array
  * Answers requests of a protocol until it is undone.
  *
  * @param onFailure told of every request that was not answered, with the peer that sent it
+ * @param guard bounds what a peer may ask for
  * @returns undoes it
  */
 export async function answerRequests(
@@ -77,19 +79,25 @@ export async function answerRequests(
   protocol: string,
   answer: Answer,
   onFailure: (error: P2pError, peerId: string) => void,
+  guard: RequestGuard = new RequestGuard(),
 ): Promise<() => Promise<void>> {
   const handler = async (stream: Stream, connection: Connection) => {
     const peerId = connection.remotePeer.toString()
     const deadline = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
     try {
-      const request = await readMessage(stream, MAX_REQUEST_BYTES, deadline)
-      const response = await answer(peerId, request)
-      if (response.length > MAX_RESPONSE_BYTES) {
-        throw new MessageTooLargeError(
-          `A response has ${response.length} bytes; the network allows ${MAX_RESPONSE_BYTES}`,
-        )
-      }
-      await writeMessage(stream, response, deadline)
+      const { budget, slots } = guard.enter(peerId)
+      const request = await readMessage(stream, MAX_REQUEST_BYTES, deadline, budget)
+      // A response is in memory until its peer has read it.
+      await slots.run(async () => {
+        deadline.throwIfAborted()
+        const response = await answer(peerId, request)
+        if (response.length > MAX_RESPONSE_BYTES) {
+          throw new MessageTooLargeError(
+            `A response has ${response.length} bytes; the network allows ${MAX_RESPONSE_BYTES}`,
+          )
+        }
+        await writeMessage(stream, response, deadline)
+      })
     } catch (error) {
       stream.abort(error instanceof Error ? error : new Error(String(error)))
       onFailure(
@@ -128,7 +136,10 @@ export function asPeerError(error: unknown, peerId: string, timeoutMs?: number):
     return new PeerTimeoutError(`${peerId} did not answer in ${timeoutMs} ms`, peerId, options)
   }
   if (error instanceof StreamReadError && error.tooLarge) {
-    return new PeerProtocolError(`${peerId} sends ${reason}`, peerId, options)
+    return new PeerProtocolError(`${peerId} sends ${reason}`, peerId, {
+      ...options,
+      fault: 'oversize',
+    })
   }
   return new PeerUnreachableError(`Cannot exchange with ${peerId}: ${reason}`, peerId, options)
 }

@@ -11,7 +11,6 @@ import {
 import { PeerProtocolError } from '../errors.js'
 import { MAX_REQUEST_BYTES } from '../limits.js'
 import type { ProvidedArtifacts } from '../../swarm/provided.js'
-import type { Announcements } from '../../swarm/announcements.js'
 import type { Answer } from './exchange.js'
 
 /** Answers questions of DiLoCo rounds. */
@@ -19,7 +18,10 @@ export type DiLoCoAnswer = (peerId: string, request: DiLoCoRequest) => Promise<D
 
 /** What answers are made of. */
 export interface ControlServerParts {
-  readonly announcements: Announcements
+  /** The response to a peer that asks for all that is known. */
+  readonly snapshotResponse: (peerId: string) => Uint8Array
+  /** Settles when a peer may have artifacts; rejects when it may not. */
+  readonly untilAdmitted: (peerId: string) => Promise<void>
   readonly artifacts: ProvidedArtifacts
   /** Default: this peer takes part in no round. */
   readonly diLoCo?: DiLoCoAnswer | undefined
@@ -32,7 +34,8 @@ export interface ControlServerParts {
 export function controlAnswer(parts: ControlServerParts): Answer {
   return async (peerId, bytes) => {
     const request = readRequest(peerId, bytes)
-    if (request === 'Snapshot') return parts.announcements.snapshotResponse()
+    if (request === 'Snapshot') return parts.snapshotResponse(peerId)
+    await parts.untilAdmitted(peerId)
     return ControlResponse.toWireCbor(await respond(parts, peerId, request))
   }
 }

@@ -94,6 +94,19 @@ const node = await createNode({ folder: 'peer', network: 'alone', experiments: [
     after: 'await node.stop()\n',
   },
 
+  /** A member of a network that another one joins. */
+  inviting: {
+    before: `
+import { join } from 'node:path'
+import { createNode } from 'torchbed/p2p'
+const folder = 'members'
+const network = 'digits'
+const experiments: { study_id: string; experiment_id: string }[] = []
+const addresses: string[] = []
+`,
+    after: 'await trainer.stop()\n',
+  },
+
   /** What a service of a node of one's own is made of. */
   serving: {
     before: `
