@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { packageRoot } from '../../../lib/runtime/package-root.js'
+import { installPacked } from '../../support/packed.js'
 
 const root = packageRoot()
 const execute = promisify(execFile)
@@ -15,7 +16,6 @@ const execute = promisify(execFile)
 const MAX_TARBALL_BYTES = 2_000_000
 
 interface Manifest {
-  readonly dependencies: Record<string, string>
   readonly scripts: Record<string, string>
   readonly gypfile: boolean
 }
@@ -29,9 +29,8 @@ describe('the tarball', function () {
   let bytes: number
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'torchbed-tarball-'))
-    const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder]
-    const { stdout } = await execute('npm', args, { cwd: root, maxBuffer: 2 ** 24 })
-    const [packed] = JSON.parse(stdout) as [{ size: number; files: { path: string }[] }]
+    // What torchbed/zod wants of its user's own installation comes with it.
+    const packed = await installPacked(folder, ['zod'])
     files = new Set(packed.files.map(({ path }) => path))
     bytes = packed.size
   })
@@ -93,15 +92,6 @@ describe('the tarball', function () {
   })
 
   it('is loaded by require() as well as by import', async () => {
-    const modules = join(folder, 'node_modules')
-    await mkdir(join(modules, 'torchbed'), { recursive: true })
-    const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'))
-    const into = ['-C', join(modules, 'torchbed'), '--strip-components=1']
-    await execute('tar', ['xzf', join(folder, tarball!), ...into])
-    // What torchbed/zod wants of its user's own installation comes with it.
-    for (const name of [...Object.keys(manifest.dependencies), 'zod']) {
-      await symlink(join(root, 'node_modules', name), join(modules, name), 'dir')
-    }
     const body = 'console.log(typeof TorchProject.open, typeof zod.zodSchema)\n'
     await writeFile(
       join(folder, 'a.cjs'),
