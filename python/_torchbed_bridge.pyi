@@ -24,6 +24,12 @@ def set_ending(is_ending: bool) -> None:
 def progress(step: int, total: int | None, metrics: dict[str, bool | int | float | str]) -> None:
     """Tell whoever listens to the running call. Any thread."""
 
+def has_urgent() -> bool:
+    """Whether a call waits that run_urgent() would run. Any thread."""
+
+def run_urgent() -> None:
+    """Run the urgent calls that wait, inside the running call; nothing on other threads."""
+
 def count_models(number: int) -> None:
     """Say how many models the open sessions hold together."""
 

@@ -18,6 +18,8 @@ export interface BatchOptions<Input = HookInput, Output = HookOutput> {
    * are made in the same turn of the event loop. While a batch runs, calls are gathered in any case.
    */
   readonly maxWaitMs?: number | undefined
+  /** Whether batches are urgent; see `CallOptions`. Default false. */
+  readonly urgent?: boolean | undefined
   /** Reads the input of each call. Default: passed as it is. */
   readonly input?: StandardSchema<Input, unknown> | undefined
   /** Reads the share of each call in the output. Default: taken as it is. */
@@ -66,12 +68,17 @@ class Gatherer {
   readonly #target: Target
   readonly #maxBatch: number
   readonly #maxWaitMs: number
+  readonly #urgent: boolean
   readonly #gatherings = new Map<string, Gathering>()
   #running = 0
 
   constructor(
     target: Target,
-    { maxBatch = 64, maxWaitMs = 0 }: Pick<BatchOptions, 'maxBatch' | 'maxWaitMs'>,
+    {
+      maxBatch = 64,
+      maxWaitMs = 0,
+      urgent = false,
+    }: Pick<BatchOptions, 'maxBatch' | 'maxWaitMs' | 'urgent'>,
   ) {
     const refuse = (option: string, needed: string, got: number): ValueError =>
       new ValueError(`Cannot batch ${target.hook}: ${option} must be ${needed}, got ${got}`, option)
@@ -84,6 +91,7 @@ class Gatherer {
     this.#target = target
     this.#maxBatch = maxBatch
     this.#maxWaitMs = maxWaitMs
+    this.#urgent = urgent
   }
 
   async call(
@@ -173,7 +181,7 @@ class Gatherer {
     }
     try {
       const input = stacked(calls.map((call) => call.input))
-      const options = { signal: controller.signal }
+      const options = { signal: controller.signal, urgent: this.#urgent }
       const answer = await callBatch({ ...this.#target, input }, calls.length, options)
       const shares = divided(this.#target.hook, answer.output, calls.length)
       calls.forEach((call, index) => {

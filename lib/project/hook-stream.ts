@@ -167,9 +167,10 @@ export class HookStream<Item> implements AsyncGenerator<Item, undefined, undefin
 
   #callOptions(): CallOptions {
     const { signal } = this.#controller
-    const { onProgress } = this.#options
-    if (this.#endsAt === undefined) return { signal, onProgress }
-    return { signal, onProgress, timeoutMs: Math.max(0, this.#endsAt - performance.now()) }
+    const { onProgress, urgent } = this.#options
+    const options = { signal, onProgress, urgent }
+    if (this.#endsAt === undefined) return options
+    return { ...options, timeoutMs: Math.max(0, this.#endsAt - performance.now()) }
   }
 
   /** Ends the generator once, after the call that may be running. */

@@ -69,6 +69,13 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined
   /** Receives the hook's `torchbed.progress()` reports. Default: none. */
   readonly onProgress?: ProgressListener | undefined
+  /**
+   * Goes before the calls that wait, and does not wait for the end of the one that runs: it runs inside that one when
+   * that comes to `torchbed.yield_point()`, as a window of `torchbed.workload.Module` does between two steps. It sees
+   * the model as it is then. Urgent calls among themselves keep their order. A third party's worker has no such
+   * points. Default false.
+   */
+  readonly urgent?: boolean | undefined
 }
 
 /** What a runtime is doing. */

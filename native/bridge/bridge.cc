@@ -31,8 +31,8 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-/// call(session, id, method, isUrgent, wantsProgress, words, wordCount, numbers, numberCount, text, objects): Promise.
-/// Rejects with {code, message, ...}. The last six are an EncodedValue of lib/runtime/embedded/encoded-value.ts;
+/// call(session, id, method, title, spins, isUrgent, wantsProgress, words, wordCount, numbers, numberCount, text,
+/// objects): Promise. Rejects with {code, message, ...}. The last six are an EncodedValue of lib/runtime/embedded/encoded-value.ts;
 /// the id is the caller's, for cancel().
 Napi::Value call(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -41,16 +41,18 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   job->session = info[0].As<Napi::Number>().Uint32Value();
   job->id = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
   job->method = info[2].As<Napi::String>();
-  job->is_urgent = info[3].As<Napi::Boolean>();
-  job->wants_progress = info[4].As<Napi::Boolean>();
-  const napi_value params[] = {info[5], info[6], info[7], info[8], info[9], info[10]};
+  job->title = info[3].As<Napi::String>();
+  job->spins = info[4].As<Napi::Boolean>();
+  job->is_urgent = info[5].As<Napi::Boolean>();
+  job->wants_progress = info[6].As<Napi::Boolean>();
+  const napi_value params[] = {info[7], info[8], info[9], info[10], info[11], info[12]};
   job->params = read_encoded(env, params, [&](const Napi::Object& lent_buffer) {
     std::shared_ptr<Loan> loan = environment->lend(lent_buffer);
     job->loans.emplace_back(loan);
     return loan;
   });
   const Napi::Promise promise = environment->expect(*job);
-  const bool wait_here = job->is_urgent && environment->is_only_pending();
+  const bool wait_here = job->spins && environment->is_only_pending();
   Interpreter::instance().submit(std::move(job));
   if (wait_here) environment->spin_for_result();
   return promise;
@@ -113,7 +115,7 @@ const char* state_text(Interpreter::State state) {
 }
 
 /// status(): {state: 'absent' | 'starting' | 'running' | 'failed', executable, queued, method, ageMs,
-/// isOverdue, models, lentBuffers, lentBytes}; method is '' when no call runs.
+/// isOverdue, models, lentBuffers, lentBytes}; method is what a user calls it, '' when no call runs.
 Napi::Value status(const Napi::CallbackInfo& info) {
   Interpreter& interpreter = Interpreter::instance();
   const Activity activity = interpreter.activity();

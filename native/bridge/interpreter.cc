@@ -86,7 +86,12 @@ void Interpreter::submit(std::unique_ptr<Job> job) {
     finish(std::move(job));
     return;
   }
-  queue_.push_back(std::move(job));
+  if (job->is_urgent) {
+    urgent_.push_back(std::move(job));
+    has_urgent_.store(true, std::memory_order_release);
+  } else {
+    queue_.push_back(std::move(job));
+  }
   has_work_.store(true, std::memory_order_release);
   lock.unlock();
   work_.notify_one();
@@ -103,11 +108,22 @@ void Interpreter::cancel(const Environment& owner, uint64_t id) {
     interrupt_running();
     return;
   }
-  const auto queued = std::find_if(queue_.begin(), queue_.end(),
-                                   [&](const std::unique_ptr<Job>& job) { return is_meant(*job); });
-  if (queued == queue_.end()) return;
-  std::unique_ptr<Job> job = std::move(*queued);
-  queue_.erase(queued);
+  if (around_ != nullptr && is_meant(*around_)) {
+    around_->cancel_requested = true;  // Interrupted when it goes on.
+    return;
+  }
+  std::unique_ptr<Job> job;
+  for (auto* queue : {&urgent_, &queue_}) {
+    const auto queued =
+        std::find_if(queue->begin(), queue->end(),
+                     [&](const std::unique_ptr<Job>& waiting) { return is_meant(*waiting); });
+    if (queued == queue->end()) continue;
+    job = std::move(*queued);
+    queue->erase(queued);
+    break;
+  }
+  if (job == nullptr) return;
+  has_urgent_.store(!urgent_.empty(), std::memory_order_release);
   lock.unlock();
   job->outcome = Failure{"ABORT_ERR", "The call was cancelled before it began", "", "", "", false};
   finish(std::move(job));
@@ -115,10 +131,13 @@ void Interpreter::cancel(const Environment& owner, uint64_t id) {
 
 bool Interpreter::give_up(const Environment& owner, uint64_t id) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (running_ == nullptr || running_->id != id || running_->owner.get() != &owner) return false;
-  running_->is_overdue = true;
-  is_overdue_.store(true, std::memory_order_release);
-  return true;
+  for (Job* job : {running_, around_}) {
+    if (job == nullptr || job->id != id || job->owner.get() != &owner) continue;
+    job->is_overdue = true;
+    is_overdue_.store(true, std::memory_order_release);
+    return true;
+  }
+  return false;
 }
 
 void Interpreter::release(uint32_t session, uint32_t model) {
@@ -142,14 +161,18 @@ void Interpreter::leave(const Environment& environment) {
   bool last = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto keep = std::stable_partition(queue_.begin(), queue_.end(),
-                                            [&environment](const std::unique_ptr<Job>& job) {
-                                              return job->owner.get() != &environment;
-                                            });
-    std::move(keep, queue_.end(), std::back_inserter(dropped));
-    queue_.erase(keep, queue_.end());
-    if (running_ != nullptr && running_->owner.get() == &environment) {
-      running_->cancel_requested = true;
+    for (auto* queue : {&urgent_, &queue_}) {
+      const auto keep = std::stable_partition(queue->begin(), queue->end(),
+                                              [&environment](const std::unique_ptr<Job>& job) {
+                                                return job->owner.get() != &environment;
+                                              });
+      std::move(keep, queue->end(), std::back_inserter(dropped));
+      queue->erase(keep, queue->end());
+    }
+    has_urgent_.store(!urgent_.empty(), std::memory_order_release);
+    for (Job* job : {running_, around_}) {
+      if (job == nullptr || job->owner.get() != &environment) continue;
+      job->cancel_requested = true;
       cancel_running = true;
     }
     last = --environments_ == 0 && !stopping_ &&
@@ -169,7 +192,7 @@ void Interpreter::await_idle(std::chrono::milliseconds limit) {
   const auto is_idle = [this] { return state_ != State::kStarting && running_ == nullptr; };
   while (!is_idle() && std::chrono::steady_clock::now() < deadline) {
     if (running_ != nullptr) {
-      running_->cancel_requested = true;
+      request_cancel();
       lock.unlock();
       interrupt_running();
       lock.lock();
@@ -184,13 +207,15 @@ bool Interpreter::shut_down(std::chrono::milliseconds grace) {
   const auto deadline = std::chrono::steady_clock::now() + grace;
   std::unique_lock<std::mutex> lock(mutex_);
   stopping_ = true;
+  urgent_.clear();
   queue_.clear();
+  has_urgent_.store(false, std::memory_order_release);
   if (state_ == State::kAbsent || state_ == State::kFailed) return true;
   work_.notify_all();
   while (!parked_ && std::chrono::steady_clock::now() < deadline) {
     if (running_ != nullptr) {
       if (running_->is_given_up) break;
-      running_->cancel_requested = true;
+      request_cancel();
       lock.unlock();
       interrupt_running();
       lock.lock();
@@ -209,9 +234,9 @@ Interpreter::State Interpreter::state() {
 Activity Interpreter::activity() {
   const std::lock_guard<std::mutex> lock(mutex_);
   Activity activity;
-  activity.queued = queue_.size();
+  activity.queued = urgent_.size() + queue_.size();
   if (running_ != nullptr) {
-    activity.method = running_->method;
+    activity.method = running_->title;
     activity.age = std::chrono::steady_clock::now() - running_since_;
     activity.is_overdue = running_->is_overdue;
   }
@@ -232,6 +257,12 @@ bool Interpreter::is_idle() {
 std::string Interpreter::executable() {
   const std::lock_guard<std::mutex> lock(mutex_);
   return executable_;
+}
+
+void Interpreter::request_cancel() {
+  for (Job* job : {running_, around_}) {
+    if (job != nullptr) job->cancel_requested = true;
+  }
 }
 
 /// Lets a thread interrupt the running call until it has left. Without mutex_ held.
@@ -307,6 +338,39 @@ bool Interpreter::should_stop() {
   return stopping_ || (running_ != nullptr && running_->cancel_requested);
 }
 
+void Interpreter::yield() {
+  std::size_t left = 0;
+  std::chrono::steady_clock::time_point since;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const bool is_here = std::this_thread::get_id() == thread_ && running_ != nullptr;
+    if (!is_here || around_ != nullptr || running_->cancel_requested || stopping_) return;
+    around_ = running_;
+    since = running_since_;
+    // No more than wait now: the call around goes on meanwhile, however many come.
+    left = urgent_.size();
+  }
+  for (; left > 0; --left) {
+    std::unique_ptr<Job> job;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (urgent_.empty() || around_->cancel_requested || stopping_) break;
+      job = take_next();
+    }
+    execute(*job);
+    finish(std::move(job));
+  }
+  bool is_cancelled = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    around_ = nullptr;
+    running_since_ = since;
+    is_ending_ = false;
+    is_cancelled = running_->cancel_requested;
+  }
+  if (is_cancelled) interrupt_running();
+}
+
 void Interpreter::set_ending(bool is_ending) {
   const std::lock_guard<std::mutex> lock(mutex_);
   is_ending_ = is_ending;
@@ -324,6 +388,10 @@ Interpreter::Urgency Interpreter::urgency() {
 /// The interpreter thread from its first to its last instruction.
 void Interpreter::run(const StartOptions& options) {
   name_this_thread("torchbed-python");
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    thread_ = std::this_thread::get_id();
+  }
   std::optional<Failure> failure = host_.start(options);
   std::vector<std::unique_ptr<Job>> waiters;
   {
@@ -348,22 +416,30 @@ void Interpreter::run(const StartOptions& options) {
       if (!releases_.empty()) {
         // With no job running: a cancel would else end what dropping a model runs, and not the job.
         releases.swap(releases_);
-      } else if (!queue_.empty()) {
-        job = std::move(queue_.front());
-        queue_.pop_front();
-        running_ = job.get();
-        running_since_ = std::chrono::steady_clock::now();
-        is_ending_ = false;
+      } else {
+        job = take_next();
       }
       has_work_.store(has_work(), std::memory_order_relaxed);
     }
     if (!releases.empty()) host_.release(releases);
-    spin = job != nullptr && job->is_urgent;
+    spin = job != nullptr && job->spins;
     if (job == nullptr) continue;
     execute(*job);
     finish(std::move(job));
   }
   park();
+}
+
+std::unique_ptr<Job> Interpreter::take_next() {
+  auto& queue = urgent_.empty() ? queue_ : urgent_;
+  if (queue.empty()) return nullptr;
+  std::unique_ptr<Job> job = std::move(queue.front());
+  queue.pop_front();
+  has_urgent_.store(!urgent_.empty(), std::memory_order_release);
+  running_ = job.get();
+  running_since_ = std::chrono::steady_clock::now();
+  is_ending_ = false;
+  return job;
 }
 
 void Interpreter::await_work(bool spin) {
@@ -396,9 +472,9 @@ void Interpreter::execute(Job& job) {
     outcome = std::move(retained);
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  running_ = nullptr;
+  running_ = around_;
   rest_.notify_all();
-  is_overdue_.store(false, std::memory_order_release);
+  is_overdue_.store(around_ != nullptr && around_->is_overdue, std::memory_order_release);
   if (auto* failure = std::get_if<Failure>(&outcome); failure != nullptr && job.cancel_requested) {
     // Whatever the hook made of the cancellation, its caller asked for the end and gets that.
     failure->code = "ABORT_ERR";

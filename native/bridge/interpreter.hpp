@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -32,7 +33,7 @@ struct Activity {
 };
 
 /// Thread contract: every public member may be called from any thread that does not hold the GIL,
-/// except write(), has_room_for_output(), progress(), should_stop(), urgency() and set_ending(), which Python code calls with the GIL held. No member takes the
+/// except those under "From Python", which Python code calls with the GIL held. No member takes the
 /// GIL; only the interpreter thread does. The mutex may be taken while holding the GIL, never the
 /// other way round.
 class Interpreter {
@@ -46,7 +47,7 @@ class Interpreter {
   /// Starts Python, or waits for the start that is under way; settles `job` when it runs or failed.
   void start(StartOptions options, std::unique_ptr<Job> job);
 
-  /// Queues a call. Calls run one at a time, in the order given.
+  /// Queues a call. Calls run one at a time, in the order given, urgent ones before others.
   void submit(std::unique_ptr<Job> job);
 
   /// Cancels the environment's call with this id wherever it is; unknown ids are those already settled.
@@ -81,7 +82,7 @@ class Interpreter {
   /// The executable that was asked for at the first start; empty before.
   [[nodiscard]] std::string executable();
 
-  /// From Python, GIL held, any Python thread.
+  // From Python, GIL held, any Python thread.
   void write(int stream, std::string text);
   [[nodiscard]] bool has_room_for_output();
   /// `content` is asked for when somebody listens to the running call.
@@ -92,6 +93,11 @@ class Interpreter {
   /// How urgently the running call is to end.
   enum class Urgency { kNone, kCancelled, kLeaving };
   [[nodiscard]] Urgency urgency();
+  /// Whether an urgent call waits that yield() would run.
+  [[nodiscard]] bool has_urgent() const { return has_urgent_.load(std::memory_order_acquire); }
+  /// Runs the urgent calls that wait just now, inside the running call. Nothing on other threads, nor inside
+  /// a call that runs so itself.
+  void yield();
   /// Whether torchbed.Cancelled is on its way through the running call: what cleans up then is left alone.
   void set_ending(bool is_ending);
 
@@ -101,7 +107,13 @@ class Interpreter {
   void run(const StartOptions& options);
   /// Interpreter thread, GIL held: waits until there is something to do. `spin`: for a moment awake.
   void await_work(bool spin);
-  [[nodiscard]] bool has_work() const { return stopping_ || !queue_.empty() || !releases_.empty(); }
+  [[nodiscard]] bool has_work() const {
+    return stopping_ || !urgent_.empty() || !queue_.empty() || !releases_.empty();
+  }
+  /// The next call, which becomes the running one; null when none waits. Under mutex_.
+  [[nodiscard]] std::unique_ptr<Job> take_next();
+  /// Asks the running call to end, and the one around it. Under mutex_.
+  void request_cancel();
   void await_idle(std::chrono::milliseconds limit);
   void park();
   void execute(Job& job);
@@ -114,6 +126,8 @@ class Interpreter {
   Host host_;
   /// Whether has_work(), for a thread that spins for it without the mutex.
   std::atomic<bool> has_work_{false};
+  /// Whether urgent_ has something.
+  std::atomic<bool> has_urgent_{false};
   std::atomic<bool> is_overdue_{false};
   std::atomic<int64_t> models_{0};
   std::mutex mutex_;
@@ -125,9 +139,13 @@ class Interpreter {
   std::string executable_;
   std::optional<Failure> start_failure_;
   std::vector<std::unique_ptr<Job>> start_waiters_;
+  std::deque<std::unique_ptr<Job>> urgent_;
   std::deque<std::unique_ptr<Job>> queue_;
   std::vector<std::pair<uint32_t, uint32_t>> releases_;
   Job* running_ = nullptr;
+  /// What the running call interrupts, at a yield point.
+  Job* around_ = nullptr;
+  std::thread::id thread_;
   std::chrono::steady_clock::time_point running_since_;
   std::weak_ptr<Environment> first_environment_;
   int environments_ = 0;

@@ -39,6 +39,8 @@ struct Job {
   /// Zero is the host itself; others are workloads that the host has opened.
   uint32_t session = 0;
   std::string method;
+  /// What a user calls it: the hook, or the method.
+  std::string title;
   EncodedValue params;
   /// The buffers lent in `params`; those still alive after the call were kept by Python.
   std::vector<std::weak_ptr<Loan>> loans;
@@ -48,6 +50,8 @@ struct Job {
   /// Whether somebody listens to torchbed.progress().
   bool wants_progress = false;
   /// Both threads spin for a moment before they sleep: option `latency: 'low'`.
+  bool spins = false;
+  /// Goes before others that wait, and runs inside the running call at its next yield point.
   bool is_urgent = false;
   /// Guarded by the interpreter's mutex.
   bool cancel_requested = false;

@@ -88,6 +88,17 @@ PyObject* progress(PyObject* /*module*/, PyObject* arguments) {
   Py_RETURN_NONE;
 }
 
+/// has_urgent() -> bool. Whether a call waits that run_urgent() would run. Any Python thread.
+PyObject* has_urgent(PyObject* /*module*/, PyObject* /*arguments*/) {
+  return PyBool_FromLong(Interpreter::instance().has_urgent() ? 1 : 0);
+}
+
+/// run_urgent() -> None. Runs those calls, each in a dispatch() of its own.
+PyObject* run_urgent(PyObject* /*module*/, PyObject* /*arguments*/) {
+  Interpreter::instance().yield();
+  Py_RETURN_NONE;
+}
+
 /// count_models(number: int) -> None.
 PyObject* count_models(PyObject* /*module*/, PyObject* number) {
   const long long models = PyLong_AsLongLong(number);
@@ -115,7 +126,7 @@ PyObject* share(PyObject* /*module*/, PyObject* number) {
   Py_RETURN_NONE;
 }
 
-std::array<PyMethodDef, 12> methods = {{
+std::array<PyMethodDef, 14> methods = {{
     {"write", write, METH_VARARGS, "write(stream, text): hand text to Node (1 stdout, 2 stderr)."},
     {"should_stop", should_stop, METH_NOARGS,
      "should_stop(): whether the running call was asked to stop."},
@@ -129,6 +140,8 @@ std::array<PyMethodDef, 12> methods = {{
     {"set_ending", set_ending, METH_O, "set_ending(is_ending): whether Cancelled is on its way."},
     {"progress", progress, METH_VARARGS,
      "progress(step, total, metrics): report to the running call's listener."},
+    {"has_urgent", has_urgent, METH_NOARGS, "has_urgent(): whether an urgent call waits."},
+    {"run_urgent", run_urgent, METH_NOARGS, "run_urgent(): run the urgent calls that wait."},
     {"count_models", count_models, METH_O, "count_models(number): how many models there are."},
     {"hold_signal", hold, METH_O, "hold_signal(number): remember the handler that is there."},
     {"share_signal", share, METH_O, "share_signal(number): call the remembered handler too."},

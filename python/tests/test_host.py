@@ -179,6 +179,8 @@ RECORDER = """
     bridge.should_stop = lambda: True
     bridge.progress = lambda step, total, metrics: None
     bridge.count_models = lambda number: None
+    bridge.has_urgent = lambda: False
+    bridge.run_urgent = lambda: None
     bridge.hold_signal = bridge.share_signal = lambda number: None
     bridge.interrupt_signal = lambda: 50
     bridge.urgency = lambda: 0

@@ -17,6 +17,7 @@ from ._host.batches import BatchResult
 from ._host.callable_hooks import callable_hook
 from ._host.cancelling import Cancelled, should_stop
 from ._host.progressing import progress
+from ._host.yielding import yield_point
 from .workload import (
     AcceptsPatches,
     Batch,
@@ -81,4 +82,5 @@ __all__ = [
     "callable_hook",
     "progress",
     "should_stop",
+    "yield_point",
 ]

@@ -274,7 +274,11 @@ function plain(value: unknown): unknown {
 }
 
 describe('a response', () => {
-  const response = (text: string) => readResponse(Buffer.from(text), 5, 'evaluate')
+  const response = (text: string) => {
+    const { id, ...rest } = readResponse(Buffer.from(text), 5, 'evaluate')
+    assert.equal(id, 5)
+    return rest
+  }
 
   it('without a result has the result null', () => {
     assert.deepEqual(response('{"id": 5, "ok": true}'), { ok: true, result: null })

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import os
 import sys
 import time
@@ -29,6 +30,11 @@ class Hooked(Plain):
             "memory",
             "double_each",
             "sizes",
+            "work",
+            "note",
+            "nested",
+            "work_async",
+            "long_c_call",
         }
     )
     kept: Any = None
@@ -101,6 +107,43 @@ class Hooked(Plain):
     def sizes(self, state: Any, value: torch.Tensor) -> Any:
         """Return for each row how many there are."""
         return [len(value)] * len(value)
+
+    # --- urgent calls ---
+
+    def work(self, value: dict[str, Any]) -> Any:
+        """Take `steps` steps of `seconds`, and fail at the end on demand."""
+        for step in range(value["steps"]):
+            time.sleep(value["seconds"])
+            self.events.append(f"step {step}")
+            torchbed.yield_point()
+        if "fail" in value:
+            raise RuntimeError(value["fail"])
+        return value["steps"]
+
+    def note(self, value: dict[str, Any]) -> Any:
+        """Note a name, and return a tensor of `size`; may take `seconds` and fail."""
+        self.events.append(value["name"])
+        torchbed.progress(1, 1)
+        time.sleep(value.get("seconds", 0))
+        if "fail" in value:
+            raise RuntimeError(value["fail"])
+        return torch.ones(value.get("size", 1))
+
+    def nested(self) -> list[str]:
+        """Come to a yield point as an urgent call."""
+        torchbed.yield_point()
+        self.events.append("nested")
+        return []
+
+    def long_c_call(self) -> None:
+        """Stay in C code that asks for no signals, for some tenths of a second."""
+        sum(itertools.repeat(0, 60_000_000))
+
+    async def work_async(self, value: dict[str, Any]) -> int:
+        """Like work, in the event loop."""
+        self.work(value)
+        await asyncio.sleep(0)
+        return 1
 
     # --- streams ---
 

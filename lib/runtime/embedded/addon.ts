@@ -16,11 +16,16 @@ export interface Bridge {
     pythonRoot: string
     env: Readonly<Record<string, string>>
   }): Promise<null>
-  /** The last six are an `EncodedValue`; `id` is the caller's own, for `cancel`. */
+  /**
+   * The last six are an `EncodedValue`; `id` is the caller's own, for `cancel`; `title` is what `status` calls it.
+   * `spins`: option `latency: 'low'`.
+   */
   call(
     session: number,
     id: number,
     method: string,
+    title: string,
+    spins: boolean,
     isUrgent: boolean,
     wantsProgress: boolean,
     words: Uint32Array,
@@ -56,7 +61,7 @@ export interface BridgeStatus {
   readonly state: 'absent' | 'starting' | 'running' | 'failed'
   readonly executable: string
   readonly queued: number
-  /** Of the running call; empty when none runs. */
+  /** What the running call is called; empty when none runs. */
   readonly method: string
   readonly ageMs: number
   readonly isOverdue: boolean

@@ -20,7 +20,7 @@ import type { PyInput, PyValue } from '../values.js'
 export interface Link {
   readonly bridge: Bridge
   /** Option `latency: 'low'`. */
-  readonly isUrgent: boolean
+  readonly spins: boolean
   /** Gives out lines that have been printed in part. */
   readonly flushOutput: () => void
 }
@@ -36,12 +36,14 @@ let lastId = 0
 
 /** Rejects with a {@link TorchbedError}. */
 export async function call(
-  { bridge, isUrgent, flushOutput }: Link,
+  link: Link,
   session: number,
   method: string,
   params: PyInput,
-  { signal, timeoutMs, onProgress }: CallOptions = {},
+  options: CallOptions = {},
 ): Promise<PyValue> {
+  const { bridge, flushOutput } = link
+  const { signal, timeoutMs, onProgress } = options
   const id = ++lastId
   const name = calledAs(method, params)
   const cancel = signal && (() => bridge.cancel(id))
@@ -51,7 +53,7 @@ export async function call(
     if (bridge.isOverdue()) throw busyError(name, bridge)
     if (timeoutMs !== undefined) deadline = new Deadline(bridge, id, name, timeoutMs)
     if (onProgress) progress.add(id, onProgress)
-    const answer = submit(bridge, session, id, method, isUrgent, onProgress !== undefined, params)
+    const answer = submit(link, session, id, method, params, options)
     if (cancel) signal.addEventListener('abort', cancel, { once: true })
     return await (deadline?.limit(answer) ?? answer)
   } catch (reason) {
@@ -71,22 +73,24 @@ export async function call(
 }
 
 function submit(
-  bridge: Bridge,
+  { bridge, spins }: Link,
   session: number,
   id: number,
   method: string,
-  isUrgent: boolean,
-  wantsProgress: boolean,
   params: PyInput,
+  { onProgress, urgent }: CallOptions,
 ): Promise<PyValue> {
+  const title = calledAs(method, params)
   try {
     const { words, wordCount, numbers, numberCount, text, objects } = encodeValue(params)
     return bridge.call(
       session,
       id,
       method,
-      isUrgent,
-      wantsProgress,
+      title,
+      spins,
+      urgent === true,
+      onProgress !== undefined,
       words,
       wordCount,
       numbers,
@@ -96,7 +100,7 @@ function submit(
     )
   } catch (cause) {
     // The bridge lends what was encoded, and a getter may have taken it meanwhile.
-    throw parametersError(cause, calledAs(method, params))
+    throw parametersError(cause, title)
   }
 }
 

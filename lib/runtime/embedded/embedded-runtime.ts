@@ -133,7 +133,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     started = python
     return new EmbeddedRuntime(python, {
       bridge,
-      isUrgent: options.latency === 'low',
+      spins: options.latency === 'low',
       flushOutput: () => output.flush(),
     })
   }
@@ -157,7 +157,7 @@ export class EmbeddedRuntime extends EventEmitter<OutputEvents> implements Pytho
     return {
       state: this.#closed ? 'closed' : stateOf(status),
       queued,
-      running: method === '' ? null : { method: calledAs(method, null), ageMs },
+      running: method === '' ? null : { method, ageMs },
       sessions: this.#sessions.size,
       models,
       lent: { buffers: lentBuffers, bytes: lentBytes },

@@ -20,22 +20,35 @@ export type Response =
   | { readonly ok: true; readonly result: PyValue }
   | { readonly ok: false; readonly failure: CallFailure }
 
-/** `params`: JSON text. `wantsProgress`: for our worker alone. */
+/** What our worker takes beside a request, and others do not know. */
+interface RequestFlags {
+  readonly progress?: boolean
+  readonly urgent?: boolean
+}
+
+/** `params`: JSON text. `flags`: for our worker alone. */
 export function requestFrame(
   id: number,
   method: string,
   params: string,
-  wantsProgress = false,
+  flags: RequestFlags = {},
 ): Buffer {
-  const progress = wantsProgress ? ',"progress":true' : ''
-  return frameOf(`{"id":${id},"method":${JSON.stringify(method)},"params":${params}${progress}}`)
+  const progress = flags.progress === true ? ',"progress":true' : ''
+  const urgent = flags.urgent === true ? ',"urgent":true' : ''
+  const call = `"id":${id},"method":${JSON.stringify(method)},"params":${params}`
+  return frameOf(`{${call}${progress}${urgent}}`)
 }
 
 /**
- * Reads the response to request `id`.
+ * Reads the response to request `id`, or to one of `others`, whose response comes when it likes.
  * Throws {@link ProtocolError}, which names the method, for anything that is none.
  */
-export function readResponse(frame: Uint8Array, id: number, method: string): Response {
+export function readResponse(
+  frame: Uint8Array,
+  id: number,
+  method: string,
+  others: ReadonlyMap<number, unknown> = new Map(),
+): Response & { readonly id: number } {
   if (frame.length === 0) {
     throw new ProtocolError(`read python rpc response ${method}: the worker sent an empty response`)
   }
@@ -49,15 +62,18 @@ export function readResponse(frame: Uint8Array, id: number, method: string): Res
   if (!isObject(response)) {
     throw new ProtocolError(`decode python rpc response ${method}: it is not an object`)
   }
-  if (response.id !== BigInt(id)) {
+  const isOther = typeof response.id === 'bigint' && others.has(Number(response.id))
+  if (!isOther && response.id !== BigInt(id)) {
     throw new ProtocolError(
       `python rpc response id mismatch for ${method}: expected ${id}, got ${describe(response.id)}`,
     )
   }
-  if (Array.isArray(response.progress)) return { progress: response.progress }
-  if (response.ok === true) return { ok: true, result: response.result ?? null }
+  const own = { id: isOther ? Number(response.id) : id }
+  if (Array.isArray(response.progress)) return { ...own, progress: response.progress }
+  if (response.ok === true) return { ...own, ok: true, result: response.result ?? null }
   if (response.ok === false && typeof response.error === 'string') {
-    return { ok: false, failure: ownFailure(response.failure) ?? foreignFailure(response.error) }
+    const failure = ownFailure(response.failure) ?? foreignFailure(response.error)
+    return { ...own, ok: false, failure }
   }
   throw new ProtocolError(
     `decode python rpc response ${method}: "ok" must be true, or false with a text as "error"`,

@@ -40,6 +40,7 @@ interface Job {
   readonly params: string
   /** Whether somebody waits for it, so that Node must not end before. */
   readonly isAwaited: boolean
+  readonly isUrgent: boolean
   readonly onProgress?: ProgressListener | undefined
   readonly resolve: (result: PyValue) => void
   readonly reject: (error: unknown) => void
@@ -62,8 +63,11 @@ export class SubprocessSession implements WorkloadSession {
   readonly #options: SessionOptions
   readonly #reader: FrameReader
   readonly #queue: Job[] = []
+  /** Urgent calls that were sent while another runs, by their ids. The worker answers each when it can. */
+  readonly #ahead = new Map<number, Job>()
   #running: Job | undefined
   #runningSince = 0
+  #runningId = 0
   /** The running call, when its caller was told that its deadline passed and waits no more. */
   #overdue: Job | undefined
   #lastId = 0
@@ -97,7 +101,7 @@ export class SubprocessSession implements WorkloadSession {
     title: string,
     method: string,
     params: PyInput,
-    { signal, timeoutMs, onProgress }: CallOptions = {},
+    { signal, timeoutMs, onProgress, urgent: isUrgent = false }: CallOptions = {},
   ): Promise<PyValue> {
     let abort: (() => void) | undefined
     let timer: NodeJS.Timeout | undefined
@@ -109,7 +113,8 @@ export class SubprocessSession implements WorkloadSession {
       if (timeoutMs !== undefined) checkTimeout(title, timeoutMs)
       const text = this.#paramsText(title, params)
       return await new Promise<PyValue>((resolve, reject) => {
-        const job = { method, title, params: text, isAwaited: true, onProgress, resolve, reject }
+        const call = { method, title, params: text, isAwaited: true, isUrgent }
+        const job = { ...call, onProgress, resolve, reject }
         if (signal !== undefined) {
           abort = () => this.#abort(job, abortError(title, signal))
           signal.addEventListener('abort', abort, { once: true })
@@ -144,7 +149,8 @@ export class SubprocessSession implements WorkloadSession {
       method: this.#running.title,
       ageMs: performance.now() - this.#runningSince,
     }
-    return { queued: this.#queue.length, running, isOverdue: this.#overdue !== undefined }
+    const queued = this.#queue.length + this.#ahead.size
+    return { queued, running, isOverdue: this.#overdue !== undefined }
   }
 
   releaseModel(modelId: string): void {
@@ -206,26 +212,39 @@ export class SubprocessSession implements WorkloadSession {
   // --- the queue -------------------------------------------------------------------------------
 
   #enqueue(job: Job): void {
-    this.#queue.push(job)
+    const isBusy = this.#running !== undefined || this.#ahead.size > 0
+    if (job.isUrgent && isBusy && this.#options.canInterrupt && !this.#socket.destroyed) {
+      this.#ahead.set(this.#send(job, true), job)
+    } else if (job.isUrgent) {
+      const place = this.#queue.findIndex((waiting) => !waiting.isUrgent)
+      this.#queue.splice(place === -1 ? this.#queue.length : place, 0, job)
+    } else {
+      this.#queue.push(job)
+    }
     this.#next()
+  }
+
+  /** Returns the id of the request. */
+  #send({ method, params, onProgress }: Job, urgent: boolean): number {
+    const id = ++this.#lastId
+    // Others than ours would not know what is meant.
+    const progress = onProgress !== undefined && this.#options.canInterrupt
+    this.#socket.write(requestFrame(id, method, params, { progress, urgent }))
+    return id
   }
 
   #enqueueUnawaited(method: string, params: string): void {
     const ignore = () => undefined
-    const job = { method, title: method, params, isAwaited: false, resolve: ignore, reject: ignore }
-    this.#enqueue(job)
+    const call = { method, title: method, params, isAwaited: false, isUrgent: false }
+    this.#enqueue({ ...call, resolve: ignore, reject: ignore })
   }
 
   #next(): void {
     if (this.#running === undefined && !this.#socket.destroyed) {
       this.#running = this.#queue.shift()
       if (this.#running !== undefined) {
-        const { method, params, onProgress } = this.#running
-        this.#lastId += 1
         this.#runningSince = performance.now()
-        // Others than ours would not know what is meant.
-        const wantsProgress = onProgress !== undefined && this.#options.canInterrupt
-        this.#socket.write(requestFrame(this.#lastId, method, params, wantsProgress))
+        this.#runningId = this.#send(this.#running, false)
       }
     }
     this.#keepAliveIfAwaited()
@@ -252,6 +271,8 @@ export class SubprocessSession implements WorkloadSession {
       this.#queue.splice(place, 1)
       job.reject(error)
       this.#keepAliveIfAwaited()
+    } else if ([...this.#ahead.values()].includes(job)) {
+      this.#leave(job, error)
     } else if (job !== this.#running) {
       return // its answer is there
     } else if (this.#options.canInterrupt) {
@@ -259,6 +280,18 @@ export class SubprocessSession implements WorkloadSession {
     } else {
       this.abandon(error, killed(`${job.title} was aborted and nothing else ends a call`))
     }
+  }
+
+  /** Lets the caller of an urgent call go. It cannot be interrupted: that is for the call around it. */
+  #leave(job: Job, error: TorchbedError): void {
+    const { abortGraceMs } = this.#options
+    job.reject(error)
+    setTimeout(() => {
+      // It waits for its turn as long as another runs, which has a deadline of its own.
+      const isThere = [...this.#ahead.values()].includes(job)
+      if (!isThere || this.#running !== undefined) return
+      this.abandon(error, killed(`${job.title} still ran ${abortGraceMs} ms after it was aborted`))
+    }, abortGraceMs).unref()
   }
 
   #interrupt(job: Job, error: TorchbedError): void {
@@ -278,7 +311,10 @@ export class SubprocessSession implements WorkloadSession {
 
   /** An idle worker lets Node end, and a model that is being released does not keep it either. */
   #keepAliveIfAwaited(): void {
-    const isAwaited = this.#running?.isAwaited === true || this.#queue.some((job) => job.isAwaited)
+    const isAwaited =
+      this.#running?.isAwaited === true ||
+      this.#ahead.size > 0 ||
+      this.#queue.some((job) => job.isAwaited)
     if (isAwaited) {
       this.#socket.ref()
       this.#worker.ref()
@@ -307,15 +343,20 @@ export class SubprocessSession implements WorkloadSession {
   }
 
   #onFrame(frame: Buffer): void {
-    const job = this.#running
+    const ahead = this.#ahead.values().next().value
+    const first = this.#running ?? ahead
+    if (first === undefined) throw new ProtocolError('the worker sent a response to no call')
+    const response = readResponse(frame, this.#runningId, first.title, this.#ahead)
+    const job = this.#ahead.get(response.id) ?? this.#running
     if (job === undefined) throw new ProtocolError('the worker sent a response to no call')
-    const response = readResponse(frame, this.#lastId, job.title)
     if ('progress' in response) {
       if (job.onProgress !== undefined) tell(job.onProgress, readProgress(response.progress))
       return
     }
-    this.#running = undefined
-    this.#overdue = undefined
+    if (!this.#ahead.delete(response.id)) {
+      this.#running = undefined
+      this.#overdue = undefined
+    }
     // What the call printed is in the pipes already. They are read in this turn of the event loop.
     setImmediate(() => {
       this.#worker.flushOutput()
@@ -354,7 +395,9 @@ export class SubprocessSession implements WorkloadSession {
     this.#running = undefined
     this.#overdue = undefined
     running?.reject(error)
-    for (const job of this.#queue.splice(0)) {
+    const waiting = [...this.#ahead.values(), ...this.#queue.splice(0)]
+    this.#ahead.clear()
+    for (const job of waiting) {
       job.reject(cannotCall(job.title, this.#closedBecause ?? error))
     }
     this.#keepAliveIfAwaited()

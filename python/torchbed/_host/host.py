@@ -7,7 +7,7 @@ import contextlib
 import os
 import platform
 import sys
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,7 @@ from .output import (
 from .params import Params
 from .session import Session
 from .signals import share_signals
+from .yielding import set_calls_aside_by
 
 if TYPE_CHECKING:
     from .awaiting import Awaiter
@@ -53,6 +54,8 @@ class Host:
         self._awaiter: Awaiter | None = None
         self._sessions: dict[int, Session] = {}
         self._opened = 0
+        self.made: list[int] = []
+        """Numbers of the sessions that the running call has opened, for undo()."""
 
     def session(self, number: int) -> Session:
         """Return an open workload. Fails with ERR_RUNTIME_CLOSED."""
@@ -66,6 +69,10 @@ class Host:
             )
         return session
 
+    def sessions(self) -> Collection[Session]:
+        """Return all open workloads."""
+        return self._sessions.values()
+
     def call(self, method: str, params: object) -> object:
         """Answer a method of session 0."""
         if method == "open_workload":
@@ -77,13 +84,13 @@ class Host:
             return info()
         raise refused("ERR_UNKNOWN_METHOD", f"unknown method {method!r}", "ValueError")
 
-    def mark(self) -> int:
-        """Return a mark for undo, to be taken before a call."""
-        return self._opened
+    def begin(self) -> None:
+        """Note from now on what a call opens."""
+        self.made = []
 
-    def undo(self, mark: int) -> None:
-        """Close the session opened since, for when the call's answer does not reach anyone."""
-        for number in range(mark + 1, self._opened + 1):
+    def undo(self) -> None:
+        """Close the session that the call opened, for when its answer does not reach anyone."""
+        for number in self.made:
             self._close(number)
 
     def release(self, session: int, number: int) -> None:
@@ -114,6 +121,7 @@ class Host:
         )
         session = Session(workload, self._await_result, self._count_models)
         self._opened += 1
+        self.made.append(self._opened)
         self._sessions[self._opened] = session
         return {"session": self._opened, "workload_name": session.workload_name}
 
@@ -198,6 +206,20 @@ def dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
         return False, _LATE_CANCEL.copy()
 
 
+def _set_aside(run: Callable[[], None]) -> None:
+    """Let other calls run inside the running one, which goes on as if there had been none."""
+    targets: list[Host | Session] = [_host, *_host.sessions()]
+    kept = [(target, target.made) for target in targets]
+    try:
+        interrupts.set_aside(run)
+    finally:
+        for target, made in kept:
+            target.made = made
+
+
+set_calls_aside_by(_set_aside)
+
+
 def _note_fork() -> None:
     global _is_forked_child
     _is_forked_child = True
@@ -262,12 +284,13 @@ _LATE_CANCEL: Failure = {
 
 def _dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
     target: Host | Session | None = None
-    mark: int | None = None
+    has_begun = False
     try:
         if _is_on_terminal:
             share_standard_descriptors()
         target = _host if session == HOST_SESSION else _host.session(session)
-        mark = target.mark()
+        target.begin()
+        has_begun = True
         interrupts.begin()
         result = target.call(method, params)
         interrupts.end()
@@ -277,8 +300,8 @@ def _dispatch(session: int, method: str, params: object) -> tuple[bool, object]:
         return True, result
     except BaseException as error:
         interrupts.end()
-        if target is not None and mark is not None:
-            target.undo(mark)
+        if target is not None and has_begun:
+            target.undo()
         failure = describe(error, "ERR_PYTHON_HOST")
         forget(error)
         return False, failure

@@ -84,6 +84,19 @@ class Interrupts:
         if sys.gettrace() is _trace_nothing:
             sys.settrace(self._previous_trace)
 
+    def set_aside(self, run: Callable[[], None]) -> None:
+        """Run other calls, which begin and end, inside this one."""
+        if not self._is_open or sys.gettrace() is _trace_nothing:
+            return  # Cancelled is on its way
+        self._is_open = False
+        kept = (self._raised, self._raised_at, self._unable, self._finalizer)
+        self._unable = set()
+        try:
+            run()
+        finally:
+            self._raised, self._raised_at, self._unable, self._finalizer = kept
+            self._is_open = True
+
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Handle the signal; `signal.signal` takes this."""
         if self._is_due() and not self._ask_loop(frame) and not self._defer(frame):

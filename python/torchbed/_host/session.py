@@ -58,6 +58,8 @@ class Session:
         self._results: dict[str, Outputs] = {}
         self._streams: dict[str, Stream] = {}
         self._created = 0
+        self.made: list[int] = []
+        """Numbers of what the running call has made, for undo()."""
         self.workload_name = _workload_name(workload)
 
     def call(self, method: str, params: object) -> object:
@@ -72,13 +74,13 @@ class Session:
         """How many models there are."""
         return len(self._models)
 
-    def mark(self) -> int:
-        """Return a mark for undo, to be taken before a call."""
-        return self._created
+    def begin(self) -> None:
+        """Note from now on what a call makes."""
+        self.made = []
 
-    def undo(self, mark: int) -> None:
-        """Drop what was made since, for when the call's answer does not reach anyone."""
-        for number in range(mark + 1, self._created + 1):
+    def undo(self) -> None:
+        """Drop what the call made, for when its answer does not reach anyone."""
+        for number in self.made:
             self.release(number)
 
     def release(self, number: int) -> None:
@@ -245,8 +247,7 @@ class Session:
         return hook, arguments, places
 
     def _keep_result(self, outputs: Outputs) -> str:
-        self._created += 1
-        result_id = f"m{self._created}"
+        result_id = self._new_id()
         self._results[result_id] = outputs
         return result_id
 
@@ -268,8 +269,7 @@ class Session:
             convert=lambda returned, _: Stream(hook, returned, self._await_result, as_text),
         )
         assert isinstance(stream, Stream)
-        self._created += 1
-        stream_id = f"m{self._created}"
+        stream_id = self._new_id()
         self._streams[stream_id] = stream
         return {"stream_id": stream_id, **self._take_items(stream_id, params)}
 
@@ -374,11 +374,15 @@ class Session:
     # --- models -------------------------------------------------------------------------------
 
     def _keep(self, state: object) -> str:
-        self._created += 1
-        model_id = f"m{self._created}"
+        model_id = self._new_id()
         self._models[model_id] = state
         self._on_models_changed()
         return model_id
+
+    def _new_id(self) -> str:
+        self._created += 1
+        self.made.append(self._created)
+        return f"m{self._created}"
 
     def _model(self, params: Params, name: str) -> object:
         model_id = params.text(name)

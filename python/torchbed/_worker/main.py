@@ -16,7 +16,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections import deque
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -26,6 +28,7 @@ from .._host.failures import Code, Failure, quoted, refused
 from .._host.interrupting import interrupts
 from .._host.output import flush_standard_streams
 from .._host.progressing import MetricValue, tell_progress
+from .._host.yielding import answer_yield_point
 from .json_values import NotJsonError, check_json
 from .orphans import end_with_host
 from .progress import ProgressLine
@@ -35,11 +38,18 @@ TOKEN_VARIABLE = "TORCHBED_WORKER_TOKEN"
 """Environment variable with the token; taken out before the workload can see it."""
 
 
+URGENT_SECONDS = 0.05
+"""When the running call goes on, though more urgent ones wait for it."""
+
+
 class Worker:
     """Answers requests by the workload of one session, and lets a signal cancel the running one."""
 
-    def __init__(self, send: Callable[[str], None]) -> None:
-        self._send = send
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._send = connection.send
+        self._later: deque[object] = deque()
+        self._is_urgent = False
         self._progress: ProgressLine | None = None
         self._session = host.HOST_SESSION
         self._failure: Failure | None = None
@@ -49,6 +59,7 @@ class Worker:
         answer_should_stop(lambda: self._asked)
         interrupts.connect(lambda: int(self._asked))
         tell_progress(self._tell)
+        answer_yield_point(self._has_urgent, self._run_urgent)
         signal.signal(signal.SIGINT, self._on_interrupt)
 
     def open(self, factory: str, config: object, module_search_roots: list[str]) -> None:
@@ -64,15 +75,45 @@ class Worker:
         else:
             self._failure = outcome
 
+    def next_request(self) -> object:
+        """Return the next message of the host. Raises EOFError when it has closed, or died."""
+        return self._later.popleft() if self._later else self._connection.receive()
+
     def answer(self, request: Mapping[str, object]) -> str:
         """Return the response to `{"id", "method", "params"}` as JSON."""
         number = request.get("id")
-        if request.get("progress") is True:
-            self._progress = ProgressLine(number, self._send)
+        around = (self._progress, self._running, self._asked, self._is_urgent)
+        # The host takes its interrupts for other calls, and does without them for urgent ones.
+        self._is_urgent = request.get("urgent") is True
+        wants_progress = request.get("progress") is True
+        self._progress = ProgressLine(number, self._send) if wants_progress else None
         try:
             return self._response(number, request)
         finally:
-            self._progress = None
+            self._progress, self._running, self._asked, self._is_urgent = around
+
+    def _has_urgent(self) -> bool:
+        is_main = threading.current_thread() is threading.main_thread()
+        return is_main and not self._is_urgent and self._connection.has_message()
+
+    def _run_urgent(self) -> None:
+        # No more than are there now: the running call goes on meanwhile, however many come.
+        ends = time.monotonic() + URGENT_SECONDS
+        while not self._asked and self._connection.has_message():
+            request = self._connection.receive()
+            if not isinstance(request, Mapping) or request.get("urgent") is not True:
+                self._later.append(request)
+                return
+            self.respond(request)
+            if time.monotonic() >= ends:
+                return
+
+    def respond(self, request: Mapping[str, object]) -> None:
+        """Answer a request. Raises OSError when the host has closed, or died."""
+        response = self.answer(request)
+        # What was printed must be in the pipe before the answer is.
+        flush_standard_streams()
+        self._send(response)
 
     def _response(self, number: object, request: Mapping[str, object]) -> str:
         answered, outcome = self._call(request.get("method"), request.get("params"))
@@ -112,7 +153,7 @@ class Worker:
 
     def _dispatch(self, method: str, params: object) -> tuple[bool, Any]:
         self._asked = False
-        self._running = True
+        self._running = not self._is_urgent
         answer: tuple[bool, Any] = host.dispatch(self._session, method, params)
         self._running = False
         answered, outcome = answer
@@ -148,28 +189,25 @@ def main(arguments: list[str] | None = None) -> int:
         place = f"{options.connect_host}:{options.connect_port}"
         print(f"Cannot connect to the host at {place}: {error}", file=sys.stderr)
         return 1
-    worker = Worker(connection.send)
+    worker = Worker(connection)
     with contextlib.suppress(EOFError, OSError):  # the host is gone, and with it the need for us
         if token is not None:
             connection.send(json_text({"token": token}))
         end_with_host(connection.socket)
         worker.open(options.factory, options.config_json, _search_roots())
-        _serve(connection, worker)
+        _serve(worker)
     host.shutdown()
     return 0
 
 
-def _serve(connection: Connection, worker: Worker) -> None:
+def _serve(worker: Worker) -> None:
     while True:
-        request = connection.receive()
+        request = worker.next_request()
         if not request:  # as the reference does (spec worker-protocol#frames)
             continue
         if not isinstance(request, Mapping):
             raise TypeError(f"a request must be an object, got {quoted(request)}")
-        response = worker.answer(request)
-        # What was printed must be in the pipe before the answer is.
-        flush_standard_streams()
-        connection.send(response)
+        worker.respond(request)
         if request.get("method") == "shutdown":
             return
 

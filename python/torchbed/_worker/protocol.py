@@ -1,12 +1,16 @@
 """Frames between a worker and its host (spec worker-protocol#frames): a length, then JSON."""
 
 import json
+import select
 import socket
 import struct
 import threading
 
 CONNECT_SECONDS = 10.0
 """How long connecting to the host may take; it listens already, on this machine."""
+
+RECEIVED_BYTES = 65_536
+"""How much is received at least in one go, where it is there."""
 
 _LENGTH = struct.Struct(">Q")
 
@@ -19,8 +23,12 @@ class Connection:
         self.socket = socket.create_connection((host, port), CONNECT_SECONDS)
         self.socket.settimeout(None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader = self.socket.makefile("rb")
+        self._received = bytearray()
         self._sending = threading.Lock()
+
+    def has_message(self) -> bool:
+        """Whether a message has begun to arrive; its rest is not far."""
+        return bool(self._received) or bool(select.select([self.socket], [], [], 0)[0])
 
     def receive(self) -> object:
         """Return the next message. Raises EOFError when the host has closed, or died."""
@@ -36,12 +44,16 @@ class Connection:
             self.socket.sendall(_LENGTH.pack(len(body)) + body)
 
     def _read(self, size: int) -> bytes:
-        try:
-            data = self._reader.read(size)
-        except ConnectionError:
-            data = b""
-        if len(data) < size:
-            raise EOFError
+        while len(self._received) < size:
+            try:
+                data = self.socket.recv(max(size - len(self._received), RECEIVED_BYTES))
+            except ConnectionError:
+                data = b""
+            if not data:
+                raise EOFError
+            self._received += data
+        data = bytes(self._received[:size])
+        del self._received[:size]
         return data
 
 

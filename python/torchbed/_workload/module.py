@@ -1,5 +1,6 @@
 """A workload made of a torch.nn.Module, a loss and an optimizer."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from .._host.callable_hooks import callable_hook
 from .._host.cancelling import should_stop
 from .._host.merging import merge_weight, weighted_merge
 from .._host.progressing import progress
+from .._host.yielding import yield_point
 from .examples import Examples, count_of, joined, read_shards
 
 if TYPE_CHECKING:
@@ -190,6 +192,7 @@ class Module:
                 progress(step, steps, loss=measured["loss"])
                 if should_stop():
                     return {}  # the call is cancelled, and has no answer
+                yield_point()
             means = {name: total / count for name, total in sums.items()}
         return {**means, "examples_processed": count * self._epochs}
 
@@ -225,8 +228,7 @@ class Module:
         count = count_of(examples)
         sums: dict[str, float] = {}
         device = _device_of(state)
-        state["model"].eval()
-        with torch.inference_mode():
+        with _evaluating(state["model"]), torch.inference_mode():
             for start in range(0, count, self._evaluation_minibatch):
                 rows = slice(start, start + self._evaluation_minibatch)
                 minibatch = {name: x[rows].to(device) for name, x in examples.items()}
@@ -257,8 +259,7 @@ class Module:
         """Return the model's output for a tensor, for `project.call(model, "predict", tensor)`."""
         import torch
 
-        state["model"].eval()
-        with torch.inference_mode():
+        with _evaluating(state["model"]), torch.inference_mode():
             return state["model"](value.to(_device_of(state)))
 
     # --- weights that come and go ---
@@ -374,6 +375,19 @@ def _torch_device(tag: str) -> str:
 
 def _device_of(state: ModuleState) -> "torch.device":
     return next(state["model"].parameters()).device
+
+
+@contextlib.contextmanager
+def _evaluating(model: "nn.Module") -> Iterator[None]:
+    """Put a model into evaluation mode, and back: an urgent call may be inside a window."""
+    was_training = model.training
+    if was_training:
+        model.eval()
+    try:
+        yield
+    finally:
+        if was_training:
+            model.train()
 
 
 def _shards(folder: str | os.PathLike[str]) -> list[str]:

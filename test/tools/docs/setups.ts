@@ -226,6 +226,51 @@ await project.close()
     needsTorch: true,
   },
 
+  /** A project whose workload predicts in a hurry. */
+  urgent: {
+    before: `
+import * as assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { TorchProject } from 'torchbed'
+writeFileSync('digits_urgent.py', \`
+import sys
+sys.path.append(${JSON.stringify(workloadRoot)})
+from plain import Plain
+
+class Digits(Plain):
+    callable_hooks = {"predict"}
+
+    def predict(self, state, value):
+        return value + 1
+\`)
+const project = await TorchProject.open({
+  runtime: { workload_factory: 'digits_urgent:Digits', module_search_roots: ['.'] },
+})
+const model = await project.initModel()
+const x = 1n
+`,
+    after: `
+assert.equal(answer, 2n)
+await project.close()
+`,
+  },
+
+  /** A class whose window has yield points. */
+  'yielding-hook': {
+    before: `import torchbed
+
+
+def learn_from(state, batch):
+    return state + batch
+
+
+`,
+    after: `
+
+assert Digits().train_window(1, [2, 3]) == {"loss": 4}
+`,
+  },
+
   /** A class with a generator for a hook. */
   'generating-hook': {
     before: `import torchbed
