@@ -571,7 +571,7 @@ export class TorchProject implements AsyncDisposable {
   // --- artifacts -------------------------------------------------------------------------------
 
   /**
-   * Loads an artifact out of a store into the model. Every chunk and the root hash are verified first;
+   * Loads an artifact out of a store into the model. Every byte is verified by the root hash first;
    * the artifact's model schema must be the config's, where it names one. In this process the bytes are
    * read and verified on another thread, into memory that Python views and that is freed afterwards; a
    * workload with path hooks alone gets a temporary file.

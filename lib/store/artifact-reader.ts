@@ -10,13 +10,13 @@ import { throwIfAborted, type OperationOptions } from '../core/abort.js'
 import { chunksInMemory } from './chunk-buffers.js'
 import { cutsOf } from './chunk-feed.js'
 import type { ChunkFiles, Durability } from './chunk-files.js'
-import { checkRoot } from './chunk-stream.js'
+import { checkChunk, checkRoot } from './chunk-stream.js'
 import { MAX_READS_IN_FLIGHT } from './constants.js'
 import { checkArtifactDescriptor, checkChunkDescriptor } from './descriptor.js'
 import { ArtifactLengthMismatchError } from './errors.js'
 import { withIo } from './files.js'
-import { ContentHash } from './hashing.js'
-import { inOrder } from '../core/concurrency.js'
+import { contentIdOfChunk, ContentHash } from './hashing.js'
+import { InFlight, inOrder } from '../core/concurrency.js'
 import { releaseMemory } from '../threads/release-memory.js'
 
 export class ArtifactReader {
@@ -55,16 +55,25 @@ export class ArtifactReader {
       await this.requireChunks(descriptor, options)
       const bytes = new Uint8Array(bytes_len)
       const rootHash = new ContentHash()
+      const placeOf = ({ offset_bytes, length_bytes }: ChunkDescriptor) =>
+        bytes.subarray(offset_bytes, offset_bytes + length_bytes)
       const read = async (chunk: ChunkDescriptor) => {
-        const { offset_bytes, length_bytes } = chunk
-        const target = bytes.subarray(offset_bytes, offset_bytes + length_bytes)
-        await this.#chunks.readInto(chunk, target, options)
+        const target = placeOf(chunk)
+        await this.#chunks.readUnverified(chunk, target, options)
         return target
       }
       for await (const chunk of inOrder(chunks, MAX_READS_IN_FLIGHT, read)) {
         await rootHash.update(chunk, options.signal)
       }
-      checkRoot(descriptor, rootHash.contentId())
+      const found = rootHash.contentId()
+      if (found !== descriptor.root_hash) {
+        // Which chunk is wrong is worth the second hash only now.
+        for (const chunk of chunks) {
+          const target = placeOf(chunk)
+          checkChunk(chunk, target, await contentIdOfChunk(target, options.signal))
+        }
+      }
+      checkRoot(descriptor, found)
       return bytes
     })
   }
@@ -81,7 +90,7 @@ export class ArtifactReader {
     await withIo(action, async () => {
       await this.requireChunks(descriptor, options)
       await makeFolder(dirname(path), this.#durability)
-      await writeStreamAtomic(path, this.#verifiedChunks(descriptor, options), {
+      await writeStreamAtomic(path, this.#wholeBytes(descriptor, options), {
         sync: this.#durability,
         ...(signal && { signal }),
       })
@@ -90,42 +99,64 @@ export class ArtifactReader {
 
   /** Throws unless every chunk is there in the right length. */
   async requireChunks({ chunks }: ArtifactDescriptor, { signal }: OperationOptions): Promise<void> {
-    for (const chunk of chunks) {
-      throwIfAborted(signal, 'look for the chunks of an artifact')
-      await this.#chunks.requireSize(chunk)
+    const inFlight = new InFlight(MAX_READS_IN_FLIGHT)
+    try {
+      for (const chunk of chunks) {
+        throwIfAborted(signal, 'look for the chunks of an artifact')
+        await inFlight.room()
+        inFlight.start(() => this.#chunks.requireSize(chunk))
+      }
+    } finally {
+      await inFlight.settle()
     }
+    await inFlight.finish()
   }
 
-  /** Throws unless every byte is right. */
+  /** Throws unless every byte is right, and every chunk by its own hash. */
   async verify(descriptor: ArtifactDescriptor, options: OperationOptions): Promise<void> {
-    const chunks = this.#verifiedChunks(descriptor, options)
-    while ((await chunks.next()).done !== true) continue
+    const rootHash = new ContentHash()
+    const read = this.#chunks.readInto.bind(this.#chunks)
+    for await (const bytes of this.#inBuffers(descriptor, read, options)) {
+      await rootHash.update(bytes, options.signal)
+    }
+    checkRoot(descriptor, rootHash.contentId())
   }
 
-  /** The chunks in order, in a few buffers in turn; throws after the last one when the root hash is wrong. */
-  async *#verifiedChunks(
+  /** The bytes in order, in a few buffers in turn; throws after the last one when they are not the artifact's. */
+  async *#wholeBytes(
     descriptor: ArtifactDescriptor,
+    options: OperationOptions,
+  ): AsyncGenerator<Uint8Array> {
+    const rootHash = new ContentHash()
+    const read = this.#chunks.readUnverified.bind(this.#chunks)
+    for await (const bytes of this.#inBuffers(descriptor, read, options)) {
+      await rootHash.update(bytes, options.signal)
+      yield bytes
+    }
+    const found = rootHash.contentId()
+    if (found !== descriptor.root_hash) await this.verify(descriptor, options)
+    checkRoot(descriptor, found)
+  }
+
+  async *#inBuffers(
+    descriptor: ArtifactDescriptor,
+    readChunk: ChunkFiles['readInto'],
     options: OperationOptions,
   ): AsyncGenerator<Uint8Array> {
     const { longest } = cutsOf(descriptor)
     // Half of what a writer takes: a pass of the artifact often follows another one's.
     const count = Math.ceil(chunksInMemory(longest) / 2)
     const buffers: Uint8Array[] = []
-    const rootHash = new ContentHash()
     const read = async (chunk: ChunkDescriptor, index: number) => {
       const buffer = (buffers[index % count] ??= Buffer.allocUnsafeSlow(longest))
       const bytes = buffer.subarray(0, chunk.length_bytes)
-      await this.#chunks.readInto(chunk, bytes, options)
+      await readChunk(chunk, bytes, options)
       return bytes
     }
     try {
-      for await (const bytes of inOrder(descriptor.chunks, count, read)) {
-        await rootHash.update(bytes, options.signal)
-        yield bytes
-      }
+      yield* inOrder(descriptor.chunks, count, read)
     } finally {
       for (const { buffer } of buffers) releaseMemory(buffer as ArrayBuffer)
     }
-    checkRoot(descriptor, rootHash.contentId())
   }
 }

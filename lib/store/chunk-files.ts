@@ -6,7 +6,8 @@ import { open, utimes, type FileHandle } from 'node:fs/promises'
 import { syncFolder, writeFileAtomic } from '../files/atomic-write.js'
 import type { ChunkDescriptor, ChunkId } from '../schema/index.js'
 import { throwIfAborted, type OperationOptions } from '../core/abort.js'
-import { ChunkHashMismatchError, ChunkLengthMismatchError, UnknownChunkError } from './errors.js'
+import { checkChunk } from './chunk-stream.js'
+import { ChunkLengthMismatchError, UnknownChunkError } from './errors.js'
 import { fileHolds, fileSize, fillFrom, isMissing } from './files.js'
 import { onceGivenBack, READER_PATIENCE_MS } from './retry-missing.js'
 import { contentIdOfChunk } from './hashing.js'
@@ -75,7 +76,21 @@ export class ChunkFiles {
    * @throws UnknownChunkError, ChunkLengthMismatchError, ChunkHashMismatchError, AbortError
    */
   async readInto(
-    { chunk_id, chunk_hash, length_bytes }: ChunkDescriptor,
+    chunk: ChunkDescriptor,
+    target: Uint8Array,
+    options: OperationOptions = {},
+  ): Promise<void> {
+    await this.readUnverified(chunk, target, options)
+    checkChunk(chunk, target, await contentIdOfChunk(target, options.signal))
+  }
+
+  /**
+   * As {@link readInto}, for a caller that verifies the bytes, with those of other chunks, by another hash.
+   *
+   * @throws UnknownChunkError, ChunkLengthMismatchError, AbortError
+   */
+  async readUnverified(
+    { chunk_id, length_bytes }: ChunkDescriptor,
     target: Uint8Array,
     { signal }: OperationOptions = {},
   ): Promise<void> {
@@ -91,8 +106,6 @@ export class ChunkFiles {
     } finally {
       await file.close()
     }
-    const found = await contentIdOfChunk(target, signal)
-    if (found !== chunk_hash) throw new ChunkHashMismatchError(chunk_id, found)
   }
 }
 

@@ -54,8 +54,11 @@ export const READ_BUFFER_BYTES = 256 * 1024
 /** Chunks that are written at one time; they wait for the disk together. */
 export const MAX_CHUNKS_IN_FLIGHT = 4
 
-/** Chunks of one artifact that are read at one time: one while another is hashed. */
-export const MAX_READS_IN_FLIGHT = 2
+/**
+ * Chunks of one artifact that are looked for, or read into its memory, at one time. Each waits several times for the thread
+ * that hashes another.
+ */
+export const MAX_READS_IN_FLIGHT = 8
 
 /** Memory for the chunks of one artifact that are being filled and written; at least two have room. */
 export const CHUNK_BUFFER_BYTES = 16 * 1024 * 1024

@@ -325,6 +325,25 @@ describe('the artifact store', () => {
       assert.deepEqual([...(await filesBelow(folder)).keys()].filter(isLeftOver), [])
     })
 
+    it('an artifact by its root hash, and says which of its chunks is wrong', async () => {
+      const bytes = Buffer.alloc(10_000, 'abcdefg')
+      const artifact = await store.storeArtifactBytes(SERVE_HEAD, bytes, chunkingScheme(999))
+      const target = join(folder, 'out.bin')
+      assert.deepEqual(Buffer.from(await store.materializeArtifactBytes(artifact)), bytes)
+      for (const index of [0, 4, artifact.chunks.length - 1]) {
+        const { chunk_id, length_bytes } = artifact.chunks[index]!
+        const kept = await readFile(store.chunkPath(chunk_id))
+        await writeFile(store.chunkPath(chunk_id), Buffer.alloc(length_bytes, 'X'))
+        const refused = { code: 'ERR_CHECKPOINT_CHUNK_HASH_MISMATCH', chunkId: chunk_id }
+        await assert.rejects(store.materializeArtifactBytes(artifact), refused)
+        await assert.rejects(store.materializeArtifactFile(artifact, target), refused)
+        await assert.rejects(readFile(target), { code: 'ENOENT' })
+        await writeFile(store.chunkPath(chunk_id), kept)
+      }
+      await store.materializeArtifactFile(artifact, target)
+      assert.deepEqual(await readFile(target), bytes)
+    })
+
     it('contents on demand when asked whether an artifact is complete', async () => {
       const { artifact_id } = await storeAbc()
       assert(await store.hasCompleteArtifact(artifact_id))
