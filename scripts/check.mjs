@@ -5,7 +5,7 @@
  * With `--fix`, put the formatting right instead: `npm run format`.
  */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { VENV_RECORD } from './setup/python.mjs'
@@ -27,6 +27,8 @@ const compileCommands = join(ROOT, 'build', 'compile_commands.json')
 const pythonFolders = await foldersWithPython()
 const record = await readJson(VENV_RECORD)
 const hasTorch = record?.installed?.['requirements.txt'] !== undefined
+
+const actionlint = await goProgram('actionlint')
 
 const prettier = npmTool('prettier/bin/prettier.cjs')
 
@@ -56,6 +58,14 @@ const CHECKS = [
       ...npmTool('@arethetypeswrong/cli/dist/index.js'),
       ...['--pack', '.', '--profile', 'esm-only', '--format', 'ascii'],
     ],
+  },
+  {
+    name: 'actionlint',
+    command: [actionlint ?? 'actionlint'],
+    skip:
+      actionlint !== null
+        ? null
+        : 'it is not there; go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12',
   },
   { name: 'ruff format', command: ruff('format', '--check') },
   { name: 'ruff', command: ruff('check') },
@@ -109,6 +119,16 @@ async function runOne({ name, command: [program, ...args], cwd = ROOT, skip = nu
   console.log(`${ok ? 'ok   ' : 'FAIL '} ${name} (${time}${ok ? '' : `, ${ending}`})`)
   if (!ok) console.log(output.trimEnd().replace(/^/gm, '      '))
   return ok
+}
+
+/** The path of a program on PATH or where `go install` puts it; null where it is not. */
+async function goProgram(name) {
+  const { ok, output } = await run('go', ['env', 'GOPATH'])
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  if (ok) folders.push(join(output.trim(), 'bin'))
+  const suffix = process.platform === 'win32' ? '.exe' : ''
+  const paths = folders.map((folder) => join(folder, name + suffix))
+  return paths.find((path) => existsSync(path)) ?? null
 }
 
 function ruff(...args) {
