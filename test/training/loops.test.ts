@@ -13,9 +13,9 @@ import {
   trainOnSwarm,
   validateOnSwarm,
   type TrainerLoopOptions,
-  type TrainingEvent,
   type ValidatorLoopOptions,
 } from '../../lib/training/index.js'
+import { RoleLog } from './role-log.js'
 import { openStore, Run, type RunOptions } from './support.js'
 
 /** Peers of one experiment in one process, whose roles run until the test ends. */
@@ -31,16 +31,16 @@ class Peers implements AsyncDisposable {
     return this.#network.join(name, { store: openStore(join(this.run.folder, name)), roles })
   }
 
-  validate(swarm: LocalSwarm, options: ValidatorLoopOptions = {}): Log {
+  validate(swarm: LocalSwarm, options: ValidatorLoopOptions = {}): RoleLog {
     const { project, experiment } = this.run
     const signal = new AbortController()
     const given = { genesisAfterMs: 50, standbyMs: 300, ...options, signal: signal.signal }
-    const log = new Log(validateOnSwarm({ project, experiment, swarm }, given), signal)
+    const log = new RoleLog(validateOnSwarm({ project, experiment, swarm }, given), signal)
     this.#ends.push(() => log.stop())
     return log
   }
 
-  async train(swarm: LocalSwarm, options: TrainerLoopOptions = {}): Promise<Log> {
+  async train(swarm: LocalSwarm, options: TrainerLoopOptions = {}): Promise<RoleLog> {
     const { project, experiment, folder } = this.run
     const registration = await project.datasetRegistration()
     const root = join(folder, 'caches', swarm.peerId)
@@ -51,67 +51,13 @@ class Peers implements AsyncDisposable {
       ...{ cache: new ShardCache(root), planner: new LeasePlanner() },
       plan: await project.microshardPlan(registration),
     }
-    const log = new Log(trainOnSwarm(parts, { ...options, signal: signal.signal }), signal)
+    const log = new RoleLog(trainOnSwarm(parts, { ...options, signal: signal.signal }), signal)
     this.#ends.push(() => log.stop())
     return log
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#ends.map((end) => end()))
-  }
-}
-
-/** The events of a role. */
-class Log {
-  readonly events: TrainingEvent[] = []
-  readonly #work: Promise<void>
-  readonly #waiting = new Set<() => void>()
-  #error: unknown
-
-  constructor(
-    source: AsyncGenerator<TrainingEvent, void>,
-    readonly controller: AbortController,
-  ) {
-    this.#work = (async () => {
-      try {
-        for await (const event of source) {
-          this.events.push(event)
-          this.#wake()
-        }
-      } catch (error) {
-        if (!controller.signal.aborted) this.#error = error
-      }
-      this.#wake()
-    })()
-  }
-
-  of<E extends TrainingEvent['event']>(event: E): (TrainingEvent & { event: E })[] {
-    return this.events.filter((item): item is TrainingEvent & { event: E } => item.event === event)
-  }
-
-  /** Waits until something holds of the events. */
-  async until(holds: () => boolean): Promise<void> {
-    while (!holds()) {
-      if (this.#error !== undefined) throw this.#error as Error
-      await new Promise<void>((resolve) => this.#waiting.add(resolve))
-    }
-  }
-
-  promoted(step: number): Promise<void> {
-    return this.until(() =>
-      this.of('promoted').some(({ promotion }) => promotion.head.global_step >= step),
-    )
-  }
-
-  async stop(): Promise<void> {
-    this.controller.abort()
-    await this.#work
-    if (this.#error !== undefined) throw this.#error as Error
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake()
-    this.#waiting.clear()
   }
 }
 
@@ -221,7 +167,7 @@ describe('roles that run on a swarm', function () {
 })
 
 /** Announces an update with a model that is far off, over each head, until one is judged. */
-async function poison(run: Run, swarm: LocalSwarm, validator: Log): Promise<void> {
+async function poison(run: Run, swarm: LocalSwarm, validator: RoleLog): Promise<void> {
   const { experiment } = run
   const send = async () => {
     const base = canonicalHead(swarm.announcements, experiment)!.head

@@ -37,6 +37,8 @@ export interface RunOptions {
   readonly peers?: readonly PeerId[]
   /** In place of the scripted workload's. */
   readonly factory?: string
+  /** In place of `schema`. */
+  readonly schema?: string
 }
 
 export class Run implements AsyncDisposable {
@@ -59,7 +61,7 @@ export class Run implements AsyncDisposable {
     const runtime = await EmbeddedRuntime.start()
     const config = scripted(
       options.hooks,
-      { dataset, model_schema_hash: 'schema' },
+      { dataset, model_schema_hash: options.schema ?? 'schema' },
       options.workloadConfig,
     )
     return new Run(
