@@ -3,13 +3,13 @@
  * on what no other trainer has leased, and goes on when the next is promoted (spec network-roles#trainer).
  *
  * Two things keep a slow peer among fast ones. A peer whose window is overtaken by a promotion leaves it and leases half of
- * that work the next time. And a peer that is done announces its head at once but its update only when the other leaseholders
- * have theirs, or after a moment: validators of the reference merge whatever update they see first.
+ * that work the next time. And a peer that is done announces its head at once but its update only when the other trainers of the
+ * window have theirs, or after a moment: validators of the reference merge whatever update they see first.
  */
 
 import { throwIfAborted } from '../core/abort.js'
 import type { CallOptions } from '../runtime/python-runtime.js'
-import type { HeadDescriptor, PeerId } from '../schema/index.js'
+import type { HeadDescriptor, HeadId, PeerId } from '../schema/index.js'
 import { canonicalHead, headKey, isOf, type OfferedHead } from './announcements.js'
 import type { Experiment } from './experiment.js'
 import type { TrainingEvent } from './events.js'
@@ -18,6 +18,7 @@ import { Trainer, type Contribution, type TrainerParts } from './trainer.js'
 import { untilKnown } from './waiting.js'
 import {
   freeMicroshards,
+  isTrainer,
   isWindowOpen,
   leasesOf,
   mergeWindowAnnouncement,
@@ -221,22 +222,31 @@ class TrainerLoop {
     await untilKnown(known, isDone, { signal, forMs: this.#paceMs })
   }
 
-  /** Those that can be reached, hold a lease of the window and have no head over its base. */
+  /**
+   * Those that can be reached and have published nothing over the base, though they hold a lease of the window or published in
+   * the one before.
+   */
   #unready(base: HeadDescriptor, window: number): PeerId[] {
     const { swarm } = this.#parts
-    const known = swarm.announcements
-    const ready = new Set<PeerId | null>()
+    const ready = this.#publishedOver(base.head_id)
+    const before = base.parent_head_id
+    const expected = before === null ? new Set<PeerId>() : this.#publishedOver(before)
+    const leases = leasesOf(swarm.announcements, this.#experiment, window)
+    const others = swarm.peers.filter(isTrainer).map(({ peerId }) => peerId)
+    return others.filter((peer) => (leases.has(peer) || expected.has(peer)) && !ready.has(peer))
+  }
+
+  #publishedOver(base: HeadId): Set<PeerId> {
+    const known = this.#parts.swarm.announcements
+    const peers = new Set<PeerId>()
     for (const { head, provider_peer_id } of known.of('Head')) {
-      if (isOf(this.#experiment, head) && head.parent_head_id === base.head_id)
-        ready.add(provider_peer_id)
+      if (!isOf(this.#experiment, head) || head.parent_head_id !== base) continue
+      if (provider_peer_id !== null) peers.add(provider_peer_id)
     }
     for (const { update } of known.of('Update')) {
-      if (isOf(this.#experiment, update) && update.base_head_id === base.head_id)
-        ready.add(update.peer_id)
+      if (isOf(this.#experiment, update) && update.base_head_id === base) peers.add(update.peer_id)
     }
-    const leases = leasesOf(known, this.#experiment, window)
-    const others = swarm.peers.map(({ peerId }) => peerId)
-    return others.filter((peer) => leases.has(peer) && !ready.has(peer))
+    return peers
   }
 
   /** Whether another head became the canonical one while it was not yet time to try the failed one again. */
