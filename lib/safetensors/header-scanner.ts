@@ -6,6 +6,7 @@
  */
 
 import { clip } from '../core/quoting.js'
+import type { Steps } from '../core/steps.js'
 import { isWellFormed } from '../json/wire.js'
 import { MAX_HEADER_DEPTH, U64_MAX } from './constants.js'
 import { SafetensorsHeaderError, type HeaderFault } from './errors.js'
@@ -15,9 +16,6 @@ const MAX_SHOWN_PATH = 3
 
 /** Values that are read between two yields: some microseconds. */
 const VALUES_PER_STEP = 16
-
-/** Reading that can pause at every step. */
-export type Steps<T = void> = Generator<void, T, void>
 
 export class HeaderScanner {
   readonly #text: string

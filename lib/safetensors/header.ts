@@ -6,10 +6,11 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { AbortError } from '../errors.js'
 import type { OperationOptions } from '../core/abort.js'
 import { clip } from '../core/quoting.js'
+import { inOnePiece, inSlices, type Steps } from '../core/steps.js'
 import { TimeSlices } from '../core/time-slices.js'
 import { DTYPE_BITS, LENGTH_BYTES, MAX_HEADER_BYTES, U64_MAX, type Dtype } from './constants.js'
 import { SafetensorsHeaderError, SafetensorsIoError, type HeaderFault } from './errors.js'
-import { HeaderScanner, type Steps } from './header-scanner.js'
+import { HeaderScanner } from './header-scanner.js'
 import { sortedInSteps } from './sorting.js'
 
 /** One tensor, as the header describes it. Its data are little-endian and row-major. */
@@ -94,11 +95,7 @@ export function parseSafetensorsHeader(
   totalBytes: number,
   limits?: HeaderLimits,
 ): SafetensorsHeader {
-  const steps = headerSteps(bytes, totalBytes, limits)
-  for (;;) {
-    const step = steps.next()
-    if (step.done === true) return step.value
-  }
+  return inOnePiece(headerSteps(bytes, totalBytes, limits))
 }
 
 /**
@@ -112,12 +109,7 @@ export async function parseSafetensorsHeaderAsync(
   { signal, ...limits }: HeaderReadOptions = {},
 ): Promise<SafetensorsHeader> {
   const slices = new TimeSlices('read a safetensors header', { signal })
-  const steps = headerSteps(bytes, totalBytes, limits)
-  for (;;) {
-    const step = steps.next()
-    if (step.done === true) return step.value
-    if (slices.due()) await slices.pause()
-  }
+  return inSlices(headerSteps(bytes, totalBytes, limits), slices)
 }
 
 function* headerSteps(

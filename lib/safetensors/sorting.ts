@@ -1,6 +1,6 @@
 /** Sorting in steps: `Array.sort` of a million tensors would take a second. */
 
-import type { Steps } from './header-scanner.js'
+import type { Steps } from '../core/steps.js'
 
 /** Items that are sorted in one step: a tenth of a millisecond. */
 const SORTED_ITEMS = 256

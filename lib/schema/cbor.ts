@@ -6,11 +6,16 @@
  */
 
 import type { Wire } from '../json/wire.js'
-import { bitsOf, encodeWith, type FloatStyle } from './cbor-sink.js'
+import { bitsOf, encodePiecesWith, encodeWith, type FloatStyle } from './cbor-sink.js'
 
 /** The CBOR bytes of a wire value. Integers must not lie below -2^64; codecs see to that. */
 export function encodeCbor(value: Wire): Uint8Array {
   return encodeWith(SHORTEST, value)
+}
+
+/** The bytes of {@link encodeCbor}, in pieces of some kilobytes. */
+export function encodeCborPieces(value: Wire): Generator<Uint8Array> {
+  return encodePiecesWith(SHORTEST, value)
 }
 
 const SHORTEST: FloatStyle = {

@@ -8,6 +8,9 @@
  */
 
 import { ConfigError, WireFormatError, type ConfigIssue } from '../errors.js'
+import type { OperationOptions } from '../core/abort.js'
+import { inSlices, type Steps } from '../core/steps.js'
+import { TimeSlices } from '../core/time-slices.js'
 import { encodeCbor } from './cbor.js'
 import { MAX_WIRE_BYTES } from './constants.js'
 import {
@@ -27,6 +30,9 @@ import type { Wire } from '../json/wire.js'
 /** Reads a value where the reader is, or reports what is wrong with it and returns `INVALID`. */
 export type Decode<T> = (reader: WireReader, issues: Issues) => T | typeof INVALID
 
+/** Reads a value as {@link Read} does, in steps. */
+export type ReadSteps<T> = (input: unknown, issues: Issues) => Steps<T | typeof INVALID>
+
 /** The parts that make a codec. */
 export interface CodecParts<T> {
   /** What the codec is for, as messages call it. */
@@ -37,6 +43,10 @@ export interface CodecParts<T> {
   readonly decode?: Decode<T>
   /** Turns a value into the wire model, or throws through `refuse`. */
   encode(value: T): Wire
+  /** {@link read} in steps, for what may be long. */
+  readonly readSteps?: ReadSteps<T>
+  /** {@link encode} in steps, for what may be long. */
+  encodeSteps?(value: T): Steps<Wire>
   /** The value of a field that is absent. Without this, the field is required. */
   missing?(): T
   /** Whether a record leaves the field out when it is written. */
@@ -86,13 +96,26 @@ export class Codec<T> {
   }
 
   /**
-   * Like {@link fromJson}, for texts of megabytes: the event loop turns while the text is parsed. What remains in
-   * one piece is to decode the bytes and to check the fields, a fourth of the work.
+   * Like {@link fromJson}, for texts of megabytes: the event loop turns while the text is parsed and the fields are
+   * checked. What remains in one piece is to decode the bytes.
    *
    * @throws ConfigError listing every problem with its path; AbortError when the signal fires
    */
   async fromJsonAsync(source: string | Uint8Array, options?: JsonAsyncOptions): Promise<T> {
-    return this.fromValue(await parseJsonAsync(source, this.name, options))
+    return this.fromValueAsync(await parseJsonAsync(source, this.name, options), options)
+  }
+
+  /**
+   * Like {@link fromValue}, with pauses in which the event loop turns.
+   *
+   * @throws ConfigError listing every problem with its path; AbortError when the signal fires
+   */
+  async fromValueAsync(value: unknown, options: OperationOptions = {}): Promise<T> {
+    const issues = new Issues()
+    const slices = new TimeSlices(`read ${this.name}`, options)
+    const result = await inSlices(this.readSteps(value, issues), slices)
+    if (result !== INVALID) return result
+    throw new ConfigError(`Cannot read ${this.name}`, issues.list().map(configIssue))
   }
 
   /**
@@ -124,6 +147,18 @@ export class Codec<T> {
    */
   toJsonPieces(value: T, style?: JsonStyle): Generator<Uint8Array> {
     return writeJsonPieces(this.toWire(value), style)
+  }
+
+  /**
+   * Like {@link toJsonPieces}, for values that take long to be checked too: the event loop turns meanwhile.
+   *
+   * @throws ConfigError when the value does not fit; AbortError when the signal fires
+   */
+  async toJsonPiecesAsync(
+    value: T,
+    { pretty = false, ...options }: JsonStyle & OperationOptions = {},
+  ): Promise<Generator<Uint8Array>> {
+    return writeJsonPieces(await this.toWireAsync(value, options), { pretty })
   }
 
   /**
@@ -189,6 +224,33 @@ export class Codec<T> {
     }
   }
 
+  /**
+   * Like {@link toWire}, with pauses in which the event loop turns.
+   *
+   * @throws ConfigError when the value does not fit; AbortError when the signal fires
+   */
+  async toWireAsync(value: T, options: OperationOptions = {}): Promise<Wire> {
+    const slices = new TimeSlices(`write ${this.name}`, options)
+    try {
+      return await inSlices(this.encodeSteps(value), slices)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      throw new ConfigError(`Cannot write ${this.name}`, [configIssue(error)])
+    }
+  }
+
+  /** Like {@link read}, in steps where the value may be long. */
+  *readSteps(input: unknown, issues: Issues): Steps<T | typeof INVALID> {
+    const { readSteps } = this.#parts
+    return readSteps === undefined ? this.read(input, issues) : yield* readSteps(input, issues)
+  }
+
+  /** Like {@link encode}, in steps where the value may be long. */
+  *encodeSteps(value: T): Steps<Wire> {
+    const steps = this.#parts.encodeSteps?.(value)
+    return steps === undefined ? this.encode(value) : yield* steps
+  }
+
   /** Like {@link toWire}, for codecs that hold this one: problems stay bare, and gather their path. */
   encode(value: T): Wire {
     return this.#parts.encode(value)
@@ -209,6 +271,12 @@ export class Codec<T> {
     return this.#parts.skip?.(value) ?? false
   }
 
+  /** {@link readField} in steps. */
+  *readFieldSteps(input: unknown, issues: Issues): Steps<T | typeof INVALID> {
+    if (input === undefined && this.#parts.missing) return this.#parts.missing()
+    return yield* this.readSteps(input, issues)
+  }
+
   /** Reads a record's field: as {@link read} does, with the default in place when it is absent. */
   readonly readField: Read<T> = (input, issues) =>
     input === undefined && this.#parts.missing ? this.#parts.missing() : this.read(input, issues)
@@ -222,6 +290,16 @@ class Refusal extends Error {
 /** Stops an `encode`: the value does not fit. */
 export function refuse(message: string): never {
   throw new Refusal(message)
+}
+
+/** Runs the `encodeSteps` of a part, as {@link encodePart} does. */
+export function* encodePartSteps<T>(codec: Codec<T>, value: T, key: PropertyKey): Steps<Wire> {
+  try {
+    return yield* codec.encodeSteps(value)
+  } catch (error) {
+    if (error instanceof Refusal) error.path.unshift(key)
+    throw error
+  }
 }
 
 /** Runs the `encode` of a part, so that a refusal names the part. */

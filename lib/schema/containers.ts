@@ -1,8 +1,9 @@
 /** Codecs made of codecs: options, lists, sets, maps, tuples, records (spec formats#json and formats#canonical-cbor). */
 
 import { closestName } from '../core/closest-name.js'
-import { Codec, encodePart, refuse, type Infer } from './codec.js'
+import { Codec, encodePart, encodePartSteps, refuse, type Infer } from './codec.js'
 import { clip } from '../core/quoting.js'
+import type { Steps } from '../core/steps.js'
 import { MAX_DROPPED_RECORDS } from './constants.js'
 import { describe } from './describe.js'
 import { INVALID, type Issues } from './issues.js'
@@ -65,6 +66,15 @@ export function list<T>(item: Codec<T>): Codec<readonly T[]> {
       const parts = Array.from(input, (part, index) => issues.part(index, item.read, part))
       return allValid(parts) ? parts : INVALID
     },
+    *readSteps(input, issues) {
+      if (!Array.isArray(input)) return issues.misfit('an array', input)
+      const parts: (T | typeof INVALID)[] = []
+      for (const [index, part] of input.entries()) {
+        parts.push(issues.part(index, item.read, part))
+        if (index % ITEMS_PER_STEP === ITEMS_PER_STEP - 1) yield
+      }
+      return allValid(parts) ? parts : INVALID
+    },
     decode: (reader, issues) => {
       const items: T[] = []
       const count = reader.array()
@@ -80,8 +90,20 @@ export function list<T>(item: Codec<T>): Codec<readonly T[]> {
       if (!Array.isArray(value)) refuse(`expected an array, got ${describe(value)}`)
       return Array.from(value, (part: T, index) => encodePart(item, part, index))
     },
+    *encodeSteps(value) {
+      if (!Array.isArray(value)) refuse(`expected an array, got ${describe(value)}`)
+      const parts: Wire[] = []
+      for (const [index, part] of (value as readonly T[]).entries()) {
+        parts.push(encodePart(item, part, index))
+        if (index % ITEMS_PER_STEP === ITEMS_PER_STEP - 1) yield
+      }
+      return parts
+    },
   })
 }
+
+/** Items of a list that are read or written in one step. */
+const ITEMS_PER_STEP = 8
 
 /**
  * A list of records that others made: one that does not fit is left out where a peer sends the list, so that it does not
@@ -214,6 +236,13 @@ export function tuple<const C extends readonly Codec<unknown>[]>(
       return parts as Tuple
     },
     encode: (value) => items.map((item, index) => encodePart(item, value[index], index)),
+    *encodeSteps(value) {
+      const parts: Wire[] = []
+      for (const [index, item] of items.entries()) {
+        parts.push(yield* encodePartSteps(item, value[index], index))
+      }
+      return parts
+    },
   })
 }
 
@@ -233,8 +262,21 @@ export function record<F extends Fields>(name: string, fields: F): Codec<RecordO
       isObject(input)
         ? (readFields(entries, input, issues) as RecordOf<F> | typeof INVALID)
         : issues.misfit(`an object (${name})`, input),
+    *readSteps(input, issues) {
+      if (!isObject(input)) return issues.misfit(`an object (${name})`, input)
+      return (yield* readFieldsSteps(entries, input, issues)) as RecordOf<F> | typeof INVALID
+    },
     decode: (reader, issues) => decoder.decode(reader, issues) as RecordOf<F> | typeof INVALID,
     encode: (value) => encodeFields(entries, value),
+    *encodeSteps(value) {
+      if (!isObject(value)) refuse(`expected an object, got ${describe(value)}`)
+      const written = new Map<string, Wire>()
+      for (const [key, codec] of entries) {
+        const part = value[key] === undefined ? codec.missing() : value[key]
+        if (!codec.skip(part)) written.set(key, yield* encodePartSteps(codec, part, key))
+      }
+      return written
+    },
   })
 }
 
@@ -256,6 +298,21 @@ export function readFields(
   let isValid = issues.unknownFields === 'ignore' || hasNoOther(fields, input, issues, tag)
   for (const [key, codec] of fields) {
     const part = issues.part(key, codec.readField, input[key])
+    if (part === INVALID) isValid = false
+    else result[key] = part
+  }
+  return isValid ? result : INVALID
+}
+
+function* readFieldsSteps(
+  fields: FieldEntries,
+  input: Record<string, unknown>,
+  issues: Issues,
+): Steps<Record<string, unknown> | typeof INVALID> {
+  const result: Record<string, unknown> = {}
+  let isValid = issues.unknownFields === 'ignore' || hasNoOther(fields, input, issues)
+  for (const [key, codec] of fields) {
+    const part = yield* issues.partSteps(key, codec.readFieldSteps(input[key], issues))
     if (part === INVALID) isValid = false
     else result[key] = part
   }

@@ -3,6 +3,9 @@
 import { createHash } from 'node:crypto'
 
 import { ConfigError } from '../errors.js'
+import type { OperationOptions } from '../core/abort.js'
+import { TimeSlices } from '../core/time-slices.js'
+import { encodeCborPieces } from './cbor.js'
 import type { Codec } from './codec.js'
 import type { ContentId } from './ids.js'
 
@@ -35,6 +38,26 @@ export function contentIdFromDigest(sha256: Uint8Array): ContentId {
  */
 export function contentIdOf<T>(codec: Codec<T>, value: T): ContentId {
   return contentId(codec.toCbor(value))
+}
+
+/**
+ * Like {@link contentIdOf}, for values of megabytes: the event loop turns meanwhile.
+ *
+ * @throws ConfigError when the codec cannot write the value; AbortError when the signal fires
+ */
+export async function contentIdOfAsync<T>(
+  codec: Codec<T>,
+  value: T,
+  options: OperationOptions = {},
+): Promise<ContentId> {
+  const wire = await codec.toWireAsync(value, options)
+  const slices = new TimeSlices(`hash ${codec.name}`, options)
+  const hash = createHash('sha256')
+  for (const piece of encodeCborPieces(wire)) {
+    hash.update(piece)
+    if (slices.due()) await slices.pause()
+  }
+  return contentIdFromDigest(hash.digest())
 }
 
 /** Whether a text has the form of a content id. Ids in records may be any text. */

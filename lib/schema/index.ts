@@ -7,8 +7,10 @@ export {
   type Decode,
   type Infer,
   type JsonReadOptions,
+  type ReadSteps,
   type WireReadOptions,
 } from './codec.js'
+export type { Steps } from '../core/steps.js'
 export {
   list,
   map,
@@ -26,7 +28,13 @@ export {
 } from './containers.js'
 export { MAX_JSON_BYTES, MAX_JSON_DEPTH } from '../json/constants.js'
 export { MAX_PATH_COMPONENT_BYTES, MAX_WIRE_BYTES } from './constants.js'
-export { contentId, contentIdFromDigest, contentIdOf, isContentId } from './content-id.js'
+export {
+  contentId,
+  contentIdFromDigest,
+  contentIdOf,
+  contentIdOfAsync,
+  isContentId,
+} from './content-id.js'
 export * from './ids.js'
 export type { JsonValue } from '../json/parser.js'
 export { parseJson, parseJsonAsync, type JsonAsyncOptions, type JsonLimits } from '../json/read.js'

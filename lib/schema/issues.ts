@@ -3,6 +3,7 @@
 import type { ConfigIssue } from '../errors.js'
 import { MAX_REPORTED_ISSUES } from './constants.js'
 import { clip } from '../core/quoting.js'
+import type { Steps } from '../core/steps.js'
 import { describe } from './describe.js'
 
 /** What a reading function returns after it reported a problem. */
@@ -42,6 +43,14 @@ export class Issues {
   ): T | typeof INVALID {
     this.#path.push(key)
     const value = read(input, this)
+    this.#path.pop()
+    return value
+  }
+
+  /** Like {@link part}, in steps. */
+  *partSteps<T>(key: PropertyKey, steps: Steps<T | typeof INVALID>): Steps<T | typeof INVALID> {
+    this.#path.push(key)
+    const value = yield* steps
     this.#path.pop()
     return value
   }

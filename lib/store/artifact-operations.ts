@@ -14,7 +14,7 @@ import {
 import { chunkingScheme } from './chunking.js'
 import { HOP_MIN_BYTES, IN_PLACE_MAX_BYTES } from './constants.js'
 import {
-  checkArtifactDescriptor,
+  checkArtifactDescriptorAsync,
   checkChunkDescriptor,
   makeDescriptor,
   type ArtifactBuildSpec,
@@ -25,13 +25,12 @@ import {
   InvalidSourceError,
 } from './errors.js'
 import { fileSize, withIo } from './files.js'
+import { partsOf, type StoreSettings } from './parts.js'
 import { missingBytes, requireSpace } from './space.js'
-import { StoreLayout } from './store-paths.js'
 import { releaseMemory } from '../threads/release-memory.js'
 import { StoreThread } from './store-thread.js'
 import {
   runTask,
-  type StoreSettings,
   type TaskArguments,
   type TaskInput,
   type TaskName,
@@ -150,7 +149,7 @@ export class ArtifactWork {
     bytes: Uint8Array,
     { pin, signal }: StoreArtifactOptions,
   ): Promise<void> {
-    checkArtifactDescriptor(descriptor)
+    await checkArtifactDescriptorAsync(descriptor)
     const { artifact_id, bytes_len } = descriptor
     if (bytes.byteLength !== bytes_len) {
       throw new ArtifactLengthMismatchError(artifact_id, bytes_len, bytes.byteLength)
@@ -215,13 +214,13 @@ export class ArtifactWork {
    * @throws InsufficientSpaceError
    */
   async #requireSpace(
-    { root }: StoreSettings,
+    store: StoreSettings,
     length: number | undefined,
     describe: (() => Promise<ArtifactDescriptor>) | undefined,
   ): Promise<void> {
     if (length === undefined) return
-    const layout = new StoreLayout(root)
-    await withIo(`look for free space in ${JSON.stringify(root)}`, () =>
+    const { layout } = partsOf(store)
+    await withIo(`look for free space in ${JSON.stringify(layout.root)}`, () =>
       requireSpace(layout, length, async () =>
         describe === undefined ? length : missingBytes(layout, await describe()),
       ),

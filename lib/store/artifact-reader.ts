@@ -12,7 +12,7 @@ import { cutsOf } from './chunk-feed.js'
 import type { ChunkFiles, Durability } from './chunk-files.js'
 import { checkChunk, checkRoot } from './chunk-stream.js'
 import { MAX_READS_IN_FLIGHT } from './constants.js'
-import { checkArtifactDescriptor, checkChunkDescriptor } from './descriptor.js'
+import { checkArtifactDescriptorAsync, checkChunkDescriptor } from './descriptor.js'
 import { ArtifactLengthMismatchError } from './errors.js'
 import { withIo } from './files.js'
 import { contentIdOfChunk, ContentHash } from './hashing.js'
@@ -46,7 +46,7 @@ export class ArtifactReader {
     descriptor: ArtifactDescriptor,
     options: OperationOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    checkArtifactDescriptor(descriptor)
+    await checkArtifactDescriptorAsync(descriptor)
     const { artifact_id, bytes_len, chunks } = descriptor
     if (bytes_len > constants.MAX_LENGTH) {
       throw new ArtifactLengthMismatchError(artifact_id, constants.MAX_LENGTH, bytes_len)
@@ -84,7 +84,7 @@ export class ArtifactReader {
     path: string,
     options: OperationOptions,
   ): Promise<void> {
-    checkArtifactDescriptor(descriptor)
+    await checkArtifactDescriptorAsync(descriptor)
     const { signal } = options
     const action = `write artifact ${descriptor.artifact_id} to ${JSON.stringify(path)}`
     await withIo(action, async () => {

@@ -2,6 +2,7 @@
 
 import {
   artifactId,
+  artifactIdAsync,
   contentId,
   isContentId,
   type ArtifactDescriptor,
@@ -10,7 +11,10 @@ import {
   type HeadId,
 } from '../schema/index.js'
 import { ConfigError } from '../errors.js'
+import type { OperationOptions } from '../core/abort.js'
 import { clip } from '../core/quoting.js'
+import { inOnePiece, inSlices, type Steps } from '../core/steps.js'
+import { TimeSlices } from '../core/time-slices.js'
 import { MAX_CHUNK_BYTES, MAX_CHUNK_COUNT } from './constants.js'
 import { ArtifactLengthMismatchError, InvalidDescriptorError } from './errors.js'
 
@@ -72,6 +76,33 @@ export function makeDescriptor(
  * @throws InvalidDescriptorError, ArtifactLengthMismatchError
  */
 export function checkArtifactDescriptor(descriptor: ArtifactDescriptor): void {
+  inOnePiece(checkContents(descriptor))
+  checkId(
+    descriptor,
+    typed(descriptor, () => artifactId(descriptor)),
+  )
+}
+
+/**
+ * Like {@link checkArtifactDescriptor}, with pauses in which the event loop turns.
+ *
+ * @throws InvalidDescriptorError, ArtifactLengthMismatchError; AbortError when the signal fires
+ */
+export async function checkArtifactDescriptorAsync(
+  descriptor: ArtifactDescriptor,
+  options: OperationOptions = {},
+): Promise<void> {
+  const slices = new TimeSlices('check an artifact descriptor', options)
+  await inSlices(checkContents(descriptor), slices)
+  try {
+    checkId(descriptor, await artifactIdAsync(descriptor, options))
+  } catch (error) {
+    throw asInvalid(descriptor, error)
+  }
+}
+
+/** All but the id. */
+function* checkContents(descriptor: ArtifactDescriptor): Steps {
   const { artifact_id, bytes_len, chunks, root_hash } = descriptor
   const refuse = (problem: string): never => {
     throw new InvalidDescriptorError(artifact_id, problem)
@@ -83,6 +114,7 @@ export function checkArtifactDescriptor(descriptor: ArtifactDescriptor): void {
   const lengths = new Map<string, number>()
   for (const [index, chunk] of chunks.entries()) {
     const { chunk_id, offset_bytes, length_bytes } = chunk
+    if (index % CHUNKS_PER_STEP === CHUNKS_PER_STEP - 1) yield
     checkChunkDescriptor(chunk)
     if (offset_bytes !== end) {
       refuse(`chunk ${index} starts at byte ${offset_bytes} instead of ${end}`)
@@ -101,8 +133,14 @@ export function checkArtifactDescriptor(descriptor: ArtifactDescriptor): void {
   if (chunks.length === 1 && root_hash !== chunks[0]?.chunk_hash) {
     refuse('its root hash is not that of its only chunk')
   }
-  const expected = idOf(descriptor)
-  if (artifact_id !== expected) refuse(`its contents give the id ${expected}`)
+}
+
+/** Chunks that are checked in one step: some microseconds. */
+const CHUNKS_PER_STEP = 16
+
+function checkId({ artifact_id }: ArtifactDescriptor, expected: string): void {
+  if (artifact_id === expected) return
+  throw new InvalidDescriptorError(artifact_id, `its contents give the id ${expected}`)
 }
 
 /**
@@ -128,11 +166,16 @@ export function checkChunkDescriptor(chunk: ChunkDescriptor): void {
   }
 }
 
-function idOf(descriptor: ArtifactDescriptor): string {
+function typed<T>(descriptor: ArtifactDescriptor, run: () => T): T {
   try {
-    return artifactId(descriptor)
+    return run()
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    throw new InvalidDescriptorError(descriptor.artifact_id, error.message, { cause: error })
+    throw asInvalid(descriptor, error)
   }
+}
+
+/** What does not fit the record makes the descriptor invalid; other errors stay as they are. */
+function asInvalid({ artifact_id }: ArtifactDescriptor, error: unknown): unknown {
+  if (!(error instanceof ConfigError)) return error
+  return new InvalidDescriptorError(artifact_id, error.message, { cause: error })
 }

@@ -13,7 +13,7 @@ import { setTimeout } from 'node:timers/promises'
 import { abortError, throwIfAborted, type OperationOptions } from '../core/abort.js'
 import type { ArtifactDescriptor, ChunkDescriptor } from '../schema/index.js'
 import { FETCH_FIRST_PAUSE_MS, FETCH_LONGEST_PAUSE_MS, MAX_SOURCE_FAILURES } from './constants.js'
-import { checkArtifactDescriptor } from './descriptor.js'
+import { checkArtifactDescriptorAsync } from './descriptor.js'
 import {
   ChunkHashMismatchError,
   ChunkLengthMismatchError,
@@ -98,7 +98,7 @@ export async function fetchArtifact(
   sources: readonly ChunkSource[],
   { signal, onProgress }: FetchOptions = {},
 ): Promise<FetchReport> {
-  checkArtifactDescriptor(artifact)
+  await checkArtifactDescriptorAsync(artifact)
   throwIfAborted(signal, 'fetch an artifact')
   await store.requireSpace(await store.missingBytes(artifact))
   await store.pinArtifact(artifact.artifact_id)

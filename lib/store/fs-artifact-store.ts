@@ -1,5 +1,7 @@
 /** The artifact store in a folder (spec store). */
 
+import { resolve } from 'node:path'
+
 import {
   ArtifactDescriptor,
   ContributionReceipt,
@@ -12,13 +14,13 @@ import {
   type HeadId,
 } from '../schema/index.js'
 import type { OperationOptions } from '../core/abort.js'
-import { ArtifactReader } from './artifact-reader.js'
+import type { ArtifactReader } from './artifact-reader.js'
 import { ArtifactWork } from './artifact-operations.js'
 import type { StoreArtifactOptions } from './artifact-writer.js'
 import type { ArtifactSource } from './chunk-feed.js'
-import { ChunkFiles, type Durability } from './chunk-files.js'
+import type { ChunkFiles, Durability } from './chunk-files.js'
 import { chunkingScheme } from './chunking.js'
-import { checkArtifactDescriptor, type ArtifactBuildSpec } from './descriptor.js'
+import { checkArtifactDescriptorAsync, type ArtifactBuildSpec } from './descriptor.js'
 import {
   ArtifactRootHashMismatchError,
   ChunkHashMismatchError,
@@ -29,11 +31,11 @@ import {
 import { makeFolders, withIo } from './files.js'
 import { collectGarbage, type GarbageCollectionReport } from './garbage-collection.js'
 import { missingBytes, requireSpace } from './space.js'
-import { StoreLayout } from './store-paths.js'
-import { PinFolder } from './pin-folder.js'
+import { partsOf, type StoreSettings } from './parts.js'
+import type { StoreLayout } from './store-paths.js'
+import type { PinFolder } from './pin-folder.js'
 import type { RecordFolder, StoredRecord, StoreRecordOptions } from './record-folder.js'
-import { headFolder, manifestFolder, receiptFolder } from './record-kinds.js'
-import type { StoreSettings } from './tasks.js'
+import { headFolder, receiptFolder } from './record-kinds.js'
 
 /** How a store behaves. */
 export interface StoreOptions {
@@ -117,15 +119,15 @@ export class FsArtifactStore {
     if (!(chunkGraceMs >= 0 && chunkGraceMs <= Number.MAX_SAFE_INTEGER)) {
       throw new RangeError(`chunkGraceMs must be a number from 0 on, not ${chunkGraceMs}`)
     }
-    const layout = new StoreLayout(root)
+    this.#settings = { root: resolve(root), durability }
+    const { layout, chunks, manifests, pins, reader } = partsOf(this.#settings)
     this.#layout = layout
-    this.#chunks = new ChunkFiles(layout, durability)
-    this.#manifests = manifestFolder(layout, durability)
+    this.#chunks = chunks
+    this.#manifests = manifests
     this.#heads = headFolder(layout, durability)
     this.#receipts = receiptFolder(layout, durability)
-    this.#pins = new PinFolder(layout.pinsFolder, durability)
-    this.#reader = new ArtifactReader(this.#chunks, durability)
-    this.#settings = { root: layout.root, durability }
+    this.#pins = pins
+    this.#reader = reader
     this.#chunkGraceMs = chunkGraceMs
   }
 
@@ -177,7 +179,7 @@ export class FsArtifactStore {
 
   /** How many bytes of an artifact's chunks are not in the store yet: what storing it takes. */
   async missingBytes(descriptor: ArtifactDescriptor): Promise<number> {
-    checkArtifactDescriptor(descriptor)
+    await checkArtifactDescriptorAsync(descriptor)
     return withIo(`look at the chunks of artifact ${descriptor.artifact_id}`, () =>
       missingBytes(this.#layout, descriptor),
     )
@@ -259,7 +261,7 @@ export class FsArtifactStore {
     descriptor: ArtifactDescriptor,
     options: OperationOptions = {},
   ): Promise<string> {
-    checkArtifactDescriptor(descriptor)
+    await checkArtifactDescriptorAsync(descriptor)
     // Its id is a hash of it all, so that there can be no other one.
     return this.#manifests.store(descriptor, { ...options, replace: true })
   }

@@ -23,8 +23,8 @@ export interface RecordKind<T> {
   readonly codec: Codec<T>
   readonly idOf: (record: T) => string
   readonly pathOf: (id: string) => string
-  /** Throws a CheckpointError when a record that was read contradicts itself. */
-  readonly check?: (record: T) => void
+  /** Rejects with a CheckpointError when a record that was read contradicts itself. */
+  readonly check?: (record: T) => Promise<void>
   readonly unknown: (id: string) => CheckpointError
 }
 
@@ -56,7 +56,7 @@ export class RecordFolder<T> {
   async store(record: T, { signal, replace = false }: StoreRecordOptions = {}): Promise<string> {
     const { codec, folder, idOf, pathOf } = this.#kind
     const path = pathOf(idOf(record))
-    const json = codec.toJsonPieces(record, { pretty: true })
+    const json = await codec.toJsonPiecesAsync(record, { pretty: true, signal })
     if (!replace && (await this.#conflictsWith(path, record))) {
       throw new ConflictingRecordError(path, idOf(record))
     }
@@ -111,7 +111,7 @@ export class RecordFolder<T> {
       if (pathOf(id) !== path) {
         throw new InvalidRecordError(path, `it is the record of ${JSON.stringify(id)}`)
       }
-      check?.(record)
+      await check?.(record)
     } catch (error) {
       if (!(error instanceof CheckpointError) || error instanceof InvalidRecordError) throw error
       throw new InvalidRecordError(path, error.message, { cause: error })
@@ -122,8 +122,8 @@ export class RecordFolder<T> {
 
 /** Compares the canonical forms, piece by piece. */
 async function sameBytes<T>(codec: Codec<T>, a: T, b: T): Promise<boolean> {
-  const others = codec.toJsonPieces(b)
-  for (const piece of codec.toJsonPieces(a)) {
+  const others = await codec.toJsonPiecesAsync(b)
+  for (const piece of await codec.toJsonPiecesAsync(a)) {
     const other = others.next()
     if (other.done === true || Buffer.compare(piece, other.value) !== 0) return false
     await setImmediate()

@@ -2,7 +2,7 @@
 
 import { ArtifactDescriptor, ContributionReceipt, HeadDescriptor } from '../schema/index.js'
 import type { Durability } from './chunk-files.js'
-import { checkArtifactDescriptor } from './descriptor.js'
+import { checkArtifactDescriptorAsync } from './descriptor.js'
 import { UnknownArtifactError, UnknownHeadError, UnknownReceiptError } from './errors.js'
 import type { StoreLayout } from './store-paths.js'
 import { RecordFolder } from './record-folder.js'
@@ -15,7 +15,7 @@ export function manifestFolder(layout: StoreLayout, durability: Durability) {
       codec: ArtifactDescriptor,
       idOf: ({ artifact_id }) => artifact_id,
       pathOf: (id) => layout.manifest(id),
-      check: checkArtifactDescriptor,
+      check: (descriptor) => checkArtifactDescriptorAsync(descriptor),
       unknown: (id) => new UnknownArtifactError(id),
     },
     durability,

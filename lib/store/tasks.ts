@@ -4,23 +4,11 @@
  */
 
 import type { ArtifactDescriptor, ChunkDescriptor, ChunkingScheme } from '../schema/index.js'
-import { ArtifactReader } from './artifact-reader.js'
-import { ArtifactWriter } from './artifact-writer.js'
 import { cutsOf, evenCuts, fileChunks, type ChunkFeed, type Cuts } from './chunk-feed.js'
-import { ChunkFiles, type Durability } from './chunk-files.js'
 import { checkChunks, hashChunks } from './chunk-stream.js'
 import { makeDescriptor, type ArtifactBuildSpec } from './descriptor.js'
 import { withIo } from './files.js'
-import { StoreLayout } from './store-paths.js'
-import { PinFolder } from './pin-folder.js'
-import { manifestFolder } from './record-kinds.js'
-
-/** A store, as the other thread needs to know it. */
-export interface StoreSettings {
-  /** The folder. */
-  readonly root: string
-  readonly durability: Durability
-}
+import { partsOf, type StoreSettings } from './parts.js'
 
 /** What a task gets beside its arguments. */
 export interface TaskInput {
@@ -61,7 +49,7 @@ const tasks = {
     { chunks, signal }: TaskInput,
   ): Promise<ArtifactDescriptor> {
     const feed = chunks(evenCuts(chunking.chunk_size_bytes))
-    return writer(store).store(spec, feed, chunking, { pin, expectedBytes, signal })
+    return partsOf(store).writer.store(spec, feed, chunking, { pin, expectedBytes, signal })
   },
 
   async storeFile(
@@ -70,7 +58,7 @@ const tasks = {
   ): Promise<ArtifactDescriptor> {
     const { store, spec, chunking, pin = false, expectedBytes, path } = args
     const feed = fileChunks(path, evenCuts(chunking.chunk_size_bytes), signal)
-    return writer(store).store(spec, feed, chunking, { pin, expectedBytes, signal })
+    return partsOf(store).writer.store(spec, feed, chunking, { pin, expectedBytes, signal })
   },
 
   async describeFile(
@@ -91,7 +79,7 @@ const tasks = {
   ): Promise<void> {
     const { store, descriptor, pin = false, expectedBytes } = args
     const feed = chunks(cutsOf(descriptor))
-    await writer(store).storePrebuilt(descriptor, feed, { pin, expectedBytes, signal })
+    await partsOf(store).writer.storePrebuilt(descriptor, feed, { pin, expectedBytes, signal })
   },
 
   /** Stores one chunk, which has been checked. */
@@ -100,7 +88,7 @@ const tasks = {
     { chunks, signal }: TaskInput,
   ): Promise<void> {
     for await (const { bytes, giveBack } of chunks(evenCuts(chunk.length_bytes))) {
-      await writer(store).storeChunk(chunk, bytes, { signal })
+      await partsOf(store).writer.storeChunk(chunk, bytes, { signal })
       giveBack(bytes.buffer)
     }
   },
@@ -109,14 +97,14 @@ const tasks = {
     { store, chunk }: { readonly store: StoreSettings; readonly chunk: ChunkDescriptor },
     { signal }: TaskInput,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    return reader(store).chunkBytes(chunk, { signal })
+    return partsOf(store).reader.chunkBytes(chunk, { signal })
   },
 
   async load(
     args: { readonly store: StoreSettings; readonly descriptor: ArtifactDescriptor },
     { signal }: TaskInput,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    return reader(args.store).bytes(args.descriptor, { signal })
+    return partsOf(args.store).reader.bytes(args.descriptor, { signal })
   },
 
   async writeFile(
@@ -127,7 +115,7 @@ const tasks = {
     },
     { signal }: TaskInput,
   ): Promise<void> {
-    await reader(args.store).file(args.descriptor, args.path, { signal })
+    await partsOf(args.store).reader.file(args.descriptor, args.path, { signal })
   },
 
   /** Throws unless every byte in the store is right. */
@@ -139,7 +127,7 @@ const tasks = {
     { signal }: TaskInput,
   ): Promise<void> {
     await withIo(`look at the chunks of artifact ${descriptor.artifact_id}`, () =>
-      reader(store).verify(descriptor, { signal }),
+      partsOf(store).reader.verify(descriptor, { signal }),
     )
   },
 }
@@ -157,19 +145,4 @@ export async function runTask<N extends TaskName>(
 ): Promise<TaskResult<N>> {
   const task = tasks[name] as (args: TaskArguments<N>, input: TaskInput) => Promise<TaskResult<N>>
   return task(args, input)
-}
-
-function reader({ root, durability }: StoreSettings): ArtifactReader {
-  return new ArtifactReader(new ChunkFiles(new StoreLayout(root), durability), durability)
-}
-
-function writer({ root, durability }: StoreSettings): ArtifactWriter {
-  const layout = new StoreLayout(root)
-  return new ArtifactWriter({
-    layout,
-    durability,
-    chunks: new ChunkFiles(layout, durability),
-    manifests: manifestFolder(layout, durability),
-    pins: new PinFolder(layout.pinsFolder, durability),
-  })
 }

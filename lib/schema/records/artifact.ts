@@ -2,7 +2,8 @@
 
 import type { Infer } from '../codec.js'
 import { list, optional, record, tuple } from '../containers.js'
-import { contentIdOf } from '../content-id.js'
+import type { OperationOptions } from '../../core/abort.js'
+import { contentIdOf, contentIdOfAsync } from '../content-id.js'
 import { ArtifactId, ChunkId, ContentId, HeadId } from '../ids.js'
 import { text, u64 } from '../primitives.js'
 import { names, variants } from '../variants.js'
@@ -68,10 +69,29 @@ const artifactHash = tuple(
 )
 
 /** The id of an artifact (spec formats#derived-ids). */
-export function artifactId(
-  descriptor: Omit<ArtifactDescriptor, 'artifact_id' | 'bytes_len'>,
-): ArtifactId {
-  const id: string = contentIdOf(artifactHash, [
+export function artifactId(descriptor: ArtifactContents): ArtifactId {
+  const id: string = contentIdOf(artifactHash, hashedParts(descriptor))
+  return id
+}
+
+/**
+ * Like {@link artifactId}, for artifacts of very many chunks: the event loop turns meanwhile.
+ *
+ * @throws AbortError when the signal fires
+ */
+export async function artifactIdAsync(
+  descriptor: ArtifactContents,
+  options?: OperationOptions,
+): Promise<ArtifactId> {
+  const id: string = await contentIdOfAsync(artifactHash, hashedParts(descriptor), options)
+  return id
+}
+
+/** What the id of an artifact follows from. */
+export type ArtifactContents = Omit<ArtifactDescriptor, 'artifact_id' | 'bytes_len'>
+
+function hashedParts(descriptor: ArtifactContents): Infer<typeof artifactHash> {
+  return [
     descriptor.kind,
     descriptor.head_id,
     descriptor.base_head_id,
@@ -83,6 +103,5 @@ export function artifactId(
       ({ chunk_id, offset_bytes, length_bytes, chunk_hash }) =>
         [chunk_id, offset_bytes, length_bytes, chunk_hash] as const,
     ),
-  ])
-  return id
+  ]
 }
