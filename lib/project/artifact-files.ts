@@ -1,9 +1,13 @@
+/** Temporary files of artifacts, for workloads that take and give them by path. */
+
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** `torchbed-artifact-<process id>-<random>`: so that what a killed process left can be told from what is in use. */
-const FOLDER_NAME = /^torchbed-artifact-([1-9][0-9]*)-/
+import { hasEnded, processStamp, STAMP_PATTERN } from '../files/process-stamp.js'
+
+/** With the stamp of its process, so that what a killed process left can be told from what is in use. */
+const FOLDER_NAME = new RegExp(`^torchbed-artifact-(${STAMP_PATTERN})-`)
 
 let leftovers: Promise<void> | undefined
 
@@ -14,7 +18,7 @@ let leftovers: Promise<void> | undefined
  */
 export async function withArtifactFile<T>(use: (path: string) => Promise<T>): Promise<T> {
   await (leftovers ??= removeLeftovers())
-  const folder = await mkdtemp(join(tmpdir(), `torchbed-artifact-${process.pid}-`))
+  const folder = await mkdtemp(join(tmpdir(), `torchbed-artifact-${processStamp()}-`))
   try {
     return await use(join(folder, 'artifact.safetensors'))
   } finally {
@@ -25,17 +29,8 @@ export async function withArtifactFile<T>(use: (path: string) => Promise<T>): Pr
 async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir()).catch(() => [])) {
     const owner = FOLDER_NAME.exec(name)?.[1]
-    if (owner === undefined || isAlive(Number(owner))) continue
-    // Somebody else's, or somebody was quicker.
+    if (owner === undefined || !hasEnded(owner)) continue
+    // Another user's, or another process was quicker.
     await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined)
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }

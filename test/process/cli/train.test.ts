@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { processStamp } from '../../../lib/files/process-stamp.js'
 import { FsArtifactStore } from '../../../lib/store/index.js'
 import { canonicalLineage, readCanonicalHead } from '../../../lib/store/canonical-head.js'
 import { jsonEvents, torchbed } from '../../support/cli.js'
@@ -321,12 +322,20 @@ describe('torchbed train', () => {
 
   it('removes the artifact files of processes that were killed, and of no other', async () => {
     const temporary = join(folder, 'tmp')
-    const [dead, alive] = ['torchbed-artifact-4194305-x', `torchbed-artifact-${process.pid}-x`]
-    for (const name of [dead, alive]) await mkdir(join(temporary, name), { recursive: true })
+    const [machine, , time] = processStamp().split('-') as [string, string, string]
+    const dead = [`${machine}-4194305-${time}`]
+    // The last may run on the other machine, whose process ids are its own.
+    const alive = [processStamp(), `0123456789ab-4194305-${time}`]
+    const [removed, kept] = [dead, alive].map((stamps) =>
+      stamps.map((stamp) => `torchbed-artifact-${stamp}-x`),
+    ) as [string[], string[]]
+    for (const name of [...removed, ...kept]) {
+      await mkdir(join(temporary, name), { recursive: true })
+    }
     const args = ['train', await config(), '--out', out()]
     const end = await torchbed(args, { env: { TMPDIR: temporary } })
     assert.equal(end.code, 0, end.stderr)
-    assert.deepEqual(readdirSync(temporary), [alive])
+    assert.deepEqual(readdirSync(temporary).sort(), kept.sort())
   })
 
   it('leaves no half-written artifact when the disk is full', async function () {
