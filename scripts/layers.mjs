@@ -12,6 +12,7 @@ export const LAYERS = {
   schema: ['core', 'json'],
   safetensors: ['core', 'files', 'json', 'schema'],
   runtime: ['core', 'files', 'json', 'schema', 'threads'],
+  hub: ['core', 'files', 'safetensors'],
   lineage: ['core', 'json', 'schema'],
   data: ['core', 'files', 'json', 'schema', 'safetensors'],
   store: ['core', 'files', 'json', 'threads', 'schema', 'lineage'],

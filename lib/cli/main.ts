@@ -6,6 +6,7 @@ import { packageRoot } from '../runtime/package-root.js'
 import { addBuildCommand } from './build/command.js'
 import { ExitCode } from './exit-code.js'
 import { addDoctorCommand } from './doctor/command.js'
+import { addHubCommands } from './hub/command.js'
 import { addInitCommand } from './init/command.js'
 import { addInspectCommand } from './inspect/command.js'
 import { addNodeCommand } from './node/command.js'
@@ -52,6 +53,7 @@ const program = new Command('torchbed')
 addInitCommand(program)
 addTrainCommand(program)
 addInspectCommand(program)
+addHubCommands(program)
 addNodeCommand(program)
 addDoctorCommand(program)
 addBuildCommand(program)

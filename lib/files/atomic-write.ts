@@ -17,7 +17,7 @@ import { hasEnded, processStamp, STAMP_PATTERN, stampIn } from './process-stamp.
 /** What an atomic write takes. */
 export interface AtomicWriteOptions {
   /** Stops the write; the target stays as it was. Looked at between pieces and before the rename. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Permissions of the new file, before the umask. Default `0o666`. */
   readonly mode?: number
   /**

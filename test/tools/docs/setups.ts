@@ -271,6 +271,42 @@ assert Digits().train_window(1, [2, 3]) == {"loss": 4}
 `,
   },
 
+  /** A project, and a model folder that fits it. */
+  hub: {
+    before: `
+import * as assert from 'node:assert/strict'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { TorchProject } from 'torchbed'
+writeFileSync('weights_hub.py', \`
+import sys
+import torch
+sys.path.append(${JSON.stringify(workloadRoot)})
+from plain import Plain
+
+class Weights(Plain):
+    load_model_artifact_path = materialize_model_artifact_path = None
+
+    def model_tensors(self, state):
+        return {"w": torch.ones(2)}
+
+    def load_model_tensors(self, state, tensors):
+        assert list(tensors) == ["w"]
+\`)
+const project = await TorchProject.open({
+  runtime: { workload_factory: 'weights_hub:Weights', module_search_roots: ['.'] },
+})
+const model = await project.initModel()
+await project.materializeModelArtifactFile(model, 'first.safetensors')
+const given = { config: { model_type: 'w' }, rename: (name: string) => 'model.' + name }
+await exportHubFolder('first.safetensors', 'their-model', given)
+`,
+    after: `
+assert.deepEqual(readdirSync('my-model'), ['config.json', 'model.safetensors'])
+await project.close()
+`,
+    needsTorch: true,
+  },
+
   /** A class with a generator for a hook. */
   'generating-hook': {
     before: `import torchbed
