@@ -9,6 +9,7 @@ import { addDoctorCommand } from './doctor/command.js'
 import { addHubCommands } from './hub/command.js'
 import { addInitCommand } from './init/command.js'
 import { addInspectCommand } from './inspect/command.js'
+import { addKeysCommand } from './keys/command.js'
 import { addNodeCommand } from './node/command.js'
 import { printError } from './report-error.js'
 import { styleOf } from './text/terminal.js'
@@ -40,6 +41,7 @@ const program = new Command('torchbed')
   .helpCommand('help [command]', 'print the help of a command')
   .configureHelp({ styleTitle: (text) => styleOf(process.stdout).bold(text) })
   .showSuggestionAfterError()
+  .enablePositionalOptions()
   .exitOverride()
   .addHelpText(
     'after',
@@ -55,6 +57,7 @@ addTrainCommand(program)
 addInspectCommand(program)
 addHubCommands(program)
 addNodeCommand(program)
+addKeysCommand(program)
 addDoctorCommand(program)
 addBuildCommand(program)
 

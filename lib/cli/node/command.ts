@@ -9,6 +9,8 @@ import { stopOnSignals } from '../stop-on-signals.js'
 import { CONFIG_NAME, readTrainConfig } from '../train/config.js'
 import { jsonDocument } from '../text/json-document.js'
 import { needsWorkload, ROLES, type NodeEvent, type NodeReporter, type Role } from './events.js'
+import { addInviteCommand, joiningOf } from './invite.js'
+import { addStatusCommands } from './status.js'
 import { eventLines } from './text.js'
 
 interface NodeCommandOptions extends CommonOptions {
@@ -46,8 +48,8 @@ export function addNodeCommand(program: Command): void {
       "the network's id, the same for all its peers (default: the config's network_id)",
     )
     .option(
-      '--join <multiaddr...>',
-      'peers to connect with; it finds them again when they were gone',
+      '--join <multiaddr|invite...>',
+      'peers to connect with, which it finds again when they were gone; or the line of an invite',
     )
     .option('--listen <multiaddr...>', 'where to listen (default: a free port of 127.0.0.1)')
     .option(
@@ -76,9 +78,12 @@ export function addNodeCommand(program: Command): void {
         '  torchbed node torchbed.json --role peer --join /ip4/192.0.2.1/tcp/4001\n' +
         '  torchbed node --network digits --join /ip4/192.0.2.1/tcp/4001 --json\n',
     )
+    .enablePositionalOptions()
     .action(async (config: string, options: NodeCommandOptions) => {
       process.exitCode = await node(config, options)
     })
+  addInviteCommand(command)
+  addStatusCommands(command)
 }
 
 /** Runs the command and returns its exit code. Errors are reported, not thrown. */
@@ -89,13 +94,14 @@ async function node(
   const report = reporterFor({ ...(json && { json }), ...(quiet && { quiet }) })
   const stop = stopOnSignals((signal) => report({ event: 'interrupted', signal }))
   try {
-    const { role, listen, join = [], experiment = [] } = options
+    const { role, listen, experiment = [] } = options
+    const folder = resolve(options.folder)
+    const { join, admission, network: invited } = await joiningOf(folder, options.join ?? [])
     const config = needsWorkload(role) ? await readTrainConfig(resolve(configPath)) : null
-    const network = options.network ?? config?.training.network_id
+    const network = options.network ?? invited ?? config?.training.network_id
     if (network === undefined) throw networkMissing(role)
     const run = {
-      ...{ network, role, listen, join },
-      folder: resolve(options.folder),
+      ...{ network, role, listen, join, folder, admission },
       experiments: experiment.map(experimentOf),
     }
     // What they load is of no use to other commands.

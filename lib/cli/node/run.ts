@@ -4,10 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ConfigError } from '../../errors.js'
 import { makeFolder } from '../../files/make-folder.js'
-import { createNode, type ExperimentScope, type TrainingNode } from '../../p2p/index.js'
+import {
+  createNode,
+  type AdmissionOptions,
+  type ExperimentScope,
+  type TrainingNode,
+} from '../../p2p/index.js'
 import { archiveHeads } from '../../swarm/index.js'
 import { describeError } from '../report-error.js'
 import { ROLES, type NodeReporter, type Role } from './events.js'
+import { keepStatus } from './status-file.js'
 
 /** How a peer is run. */
 export interface NodeRun {
@@ -17,6 +23,8 @@ export interface NodeRun {
   readonly folder: string
   readonly listen: readonly string[] | undefined
   readonly join: readonly string[]
+  /** Its certificate, in a network that has them. */
+  readonly admission?: AdmissionOptions | undefined
 }
 
 /** How often it is looked who is connected, in milliseconds. */
@@ -71,6 +79,8 @@ export async function startNode(
   })
   const { network, peerId } = node.training
   report({ event: 'listening', network, peerId, role, addresses: node.addresses })
+  const endStatus = keepStatus(node, options.folder, role)
+  signal.addEventListener('abort', endStatus, { once: true })
   return node
 }
 

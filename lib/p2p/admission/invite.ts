@@ -119,7 +119,9 @@ export async function membershipOf(
     const { join, ...admission } = Membership.fromJson(await readFile(membershipPath(folder)))
     return { admission, join }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    // A folder that cannot be is for those to tell who make it.
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return undefined
     throw error
   }
 }

@@ -138,6 +138,51 @@ describe('torchbed node', function () {
     )
   })
 
+  it('joins a network with certificates by an invite, and shows whom it sent away', async () => {
+    const issuer = join(folder, 'issuer')
+    assert.equal((await torchbed(['keys', '--network', NETWORK, '--folder', issuer])).code, 0)
+    const inviteTo = async (...args: string[]) => {
+      const { stdout } = await torchbed(['node', 'invite', '--issuer', issuer, ...args])
+      assert.match(stdout, /^torchbed-invite:\S+\n$/)
+      return stdout.trim()
+    }
+    const hub = join(folder, 'hub')
+    const invite = await inviteTo('--role', 'bootstrap')
+    const first = new RunningNode(['--role', 'bootstrap', '--folder', hub, '--join', invite])
+    const address = await first.address()
+    const scope = ['--experiment', `${SCOPE.study_id}/${SCOPE.experiment_id}`]
+    const second = await inviteTo('--role', 'archive', ...scope, '--join', address)
+    const member = new RunningNode([
+      ...['--role', 'archive', '--folder', join(folder, 'member'), '--join', second],
+    ])
+    const { peerId: invited } = await member.event('listening')
+    await first.event('peer')
+    const stranger = new RunningNode(['--folder', join(folder, 'stranger'), '--join', address])
+    const { peerId: uninvited } = await stranger.event('listening')
+    const { code } = await first.event('problem')
+    assert.equal(code, 'ERR_P2P_ADMISSION_REFUSED')
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const shown = await torchbed(['node', 'peers', '--folder', hub, '--json'])
+    const { running, peers, conduct } = JSON.parse(shown.stdout) as {
+      running: boolean
+      peers: { peerId: string }[]
+      conduct: { peerId: string; ban: { fault: string } }[]
+    }
+    assert.deepEqual(
+      { running, peers: peers.map((of) => of.peerId) },
+      { running: true, peers: [invited] },
+    )
+    assert.equal(conduct[0]?.peerId, uninvited)
+    assert.equal(conduct[0]?.ban.fault, 'not-admitted')
+    const text = await torchbed(['node', 'status', '--folder', hub])
+    assert.match(text.stdout, /running\n1 peers, 1 kept away/)
+    for (const node of [first, member, stranger]) await node.stop('SIGTERM')
+    const after = await torchbed(['node', 'status', '--folder', hub])
+    assert.match(after.stdout, /, stopped\n/)
+    const none = await torchbed(['node', 'status', '--folder', folder])
+    assert.deepEqual([none.code, none.stdout], [2, ''])
+  })
+
   it('refuses addresses, experiments and networks that are none, with exit code 2', async () => {
     const refused = async (args: string[], message: RegExp) => {
       const { code, stdout, stderr } = await torchbed(['node', ...args], { cwd: folder })
