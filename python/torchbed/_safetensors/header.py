@@ -88,8 +88,8 @@ def parse_header(buffer: "ReadableBuffer", max_header_bytes: int = MAX_HEADER_BY
     """Read the header of a whole file that lies in memory.
 
     buffer: contiguous memory of any type and writability; it is referred to during the call only.
-    Time is linear in the header's length, some 15 µs for each tensor, and up to half a second for
-    each MB of a hostile header; memory is some ten times that length at most.
+    Time is linear in the header's length: some 5 µs for each tensor as writers put it, 15 in any
+    other form, half a second for each MB of a hostile header; memory is some ten times that length.
     Raises SafetensorsError for an invalid safetensors file, TypeError if it is not a buffer.
     """
     raw, total_bytes = _header_bytes(buffer, max_header_bytes)
@@ -195,6 +195,19 @@ def _read_metadata(scanner: HeaderScanner) -> dict[str, str] | None:
 
 def _read_tensor(scanner: HeaderScanner, name: str) -> TensorInfo:
     """Read `{"dtype": …, "shape": […], "data_offsets": [begin, end]}`; other fields are ignored."""
+    dtype, shape, begin, end = scanner.usual_tensor(DTYPE_BITS) or _read_fields(scanner)
+    if end < begin:
+        scanner.refuse("offset", f"the tensor ends at {end}, before it begins at {begin}")
+    nbytes = tensor_nbytes(dtype, shape, scanner.refuse)
+    if end - begin != nbytes:
+        scanner.refuse(
+            "size", f"{shown_type(dtype, shape)} has {end - begin} bytes instead of {nbytes}"
+        )
+    return TensorInfo(name, dtype, shape, begin, nbytes)
+
+
+def _read_fields(scanner: HeaderScanner) -> tuple[str, tuple[int, ...], int, int]:
+    """Read the fields in any order, with whatever is between them."""
     dtype: str | None = None
     shape: tuple[int, ...] | None = None
     places: tuple[int, ...] | None = None
@@ -220,14 +233,7 @@ def _read_tensor(scanner: HeaderScanner, name: str) -> TensorInfo:
     if len(places) != 2:
         scanner.refuse("json", f"there are {len(places)} data_offsets instead of 2")
     begin, end = places
-    if end < begin:
-        scanner.refuse("offset", f"the tensor ends at {end}, before it begins at {begin}")
-    nbytes = tensor_nbytes(dtype, shape, scanner.refuse)
-    if end - begin != nbytes:
-        scanner.refuse(
-            "size", f"{shown_type(dtype, shape)} has {end - begin} bytes instead of {nbytes}"
-        )
-    return TensorInfo(name, dtype, shape, begin, nbytes)
+    return dtype, shape, begin, end
 
 
 def _check_places(tensors: list[TensorInfo], data_bytes: int) -> None:

@@ -8,7 +8,7 @@ as deep as the C stack goes. This one builds nothing that the header does not ne
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Literal, NoReturn
 
 from .errors import Fault, clip, refuse_header
@@ -34,6 +34,13 @@ _INTEGERS = re.compile(
 )
 _DIGITS = re.compile(r"[0-9]++")
 _NUMBER = re.compile(rf"{_SPACE}(-?{_INTEGER}(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+)")
+# A tensor as writers put it: no spaces, the fields in this order, no number that is too large.
+_SHORT = r"(?:0|[1-9][0-9]{0,14})"
+_USUAL_TENSOR = re.compile(
+    r'\{"dtype":"([A-Z0-9_]{1,16})",'
+    rf'"shape":\[((?:{_SHORT}(?:,{_SHORT}){{0,15}})?)\],'
+    rf'"data_offsets":\[({_SHORT}),({_SHORT})\]\}}'
+)
 _WORD = re.compile(f"{_SPACE}(?:null|true|false)")
 _PUNCTUATION = {character: re.compile(_SPACE + re.escape(character)) for character in "{}[]:,"}
 _VALUE_START = re.compile(_SPACE + r'([{\["])')
@@ -101,6 +108,17 @@ class HeaderScanner:
         )
         self._at = found.end()
         return numbers
+
+    def usual_tensor(self, dtypes: Container[str]) -> tuple[str, tuple[int, ...], int, int] | None:
+        """Read dtype, shape and offsets of a tensor that is written as usual; else read nothing."""
+        found = _USUAL_TENSOR.match(self._text, self._at)
+        if found is None:
+            return None
+        dtype, shape, begin, end = found.groups()
+        if dtype not in dtypes:
+            return None
+        self._at = found.end()
+        return dtype, tuple(map(int, shape.split(","))) if shape else (), int(begin), int(end)
 
     def null(self) -> bool:
         """Return whether null comes next; if so, it is read."""
