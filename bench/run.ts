@@ -12,6 +12,7 @@ import {
 } from './command-line.js'
 import { describeMachine, machineText, type Machine } from './machine.js'
 import { others } from './others/group.js'
+import { rust } from './others/rust.js'
 import { CannotRun, skipped, type Group, type Need, type Results, type Row } from './row.js'
 import { artifacts } from './rows/artifacts.js'
 import { calls } from './rows/calls.js'
@@ -31,6 +32,7 @@ const groups: readonly Group[] = [
   memory,
   startUp,
   diloco,
+  rust,
   ...others,
 ]
 

@@ -19,8 +19,8 @@ LARGEST_TENSOR_BYTES = 16_000_000
 class Weights(Quiet):
     """A state_dict of so many megabytes, in four tensors or more, of 16 MB at most."""
 
-    def __init__(self, megabytes: int) -> None:
-        size = megabytes * 1_000_000
+    def __init__(self, megabytes: float) -> None:
+        size = int(megabytes * 1_000_000)
         self.count = max(4, -(-size // LARGEST_TENSOR_BYTES))
         self.elements = size // 4 // self.count
 
