@@ -29,9 +29,9 @@ interface NodeCommandOptions extends CommonOptions {
 export function addNodeCommand(program: Command): void {
   const command = program
     .command('node')
-    .summary('be a peer of a network, and show what happens there')
+    .summary('join a network as a peer, and show what happens there')
     .description(
-      'Joins a network of burn_p2p or torchbed peers, and shows who is there, the heads that they ' +
+      'Joins a network of burn_p2p or torchbed peers, and shows its peers and the heads that they ' +
         'announce and promote. A trainer trains the workload of the config over each head that is ' +
         'promoted; a validator makes the first head, merges what trainers publish and promotes it; a ' +
         'peer does both, and validates when those before it are silent. An archive fetches every ' +
@@ -49,7 +49,7 @@ export function addNodeCommand(program: Command): void {
     )
     .option(
       '--join <multiaddr|invite...>',
-      'peers to connect with, which it finds again when they were gone; or the line of an invite',
+      'peers to connect to, and to reconnect to when they come back; or the line of an invite',
     )
     .option('--listen <multiaddr...>', 'where to listen (default: a free port of 127.0.0.1)')
     .option(
@@ -57,15 +57,17 @@ export function addNodeCommand(program: Command): void {
       'experiments whose announcements come at once; those of others come every few seconds',
     )
     .addOption(
-      new Option('--role <role>', 'what it is for').choices(Object.keys(ROLES)).default('viewer'),
+      new Option('--role <role>', 'what the peer does')
+        .choices(Object.keys(ROLES))
+        .default('viewer'),
     )
     .option(
       '--folder <dir>',
-      'folder of its key, of what it knows and of its store; of the model, when it trains',
+      'folder for its key, its state and its store; for the model, when it trains',
       'torchbed-node',
     )
-    .option('--windows <n>', 'end when the head of that step is promoted (default: go on)', steps)
-    .option('--alone', 'promote without half of the peers that took part of late: they are gone')
+    .option('--windows <n>', 'end once the head of that step is promoted (default: never)', steps)
+    .option('--alone', 'promote even if most of the recent peers are gone')
     .option('--python <path>', "Python to use instead of the config's")
   addCommonOptions(command, 'print one JSON event per line on stdout', 'print errors only')
     .addHelpText(

@@ -44,7 +44,7 @@ export function eventLines(event: NodeEvent): string[] {
         `${printable(event.workload)} on ${printable(event.device)}, Python ${event.python} (${event.executable})`,
       ]
     case 'resumed':
-      return [`goes on from ${printable(event.head)}, step ${event.step}`]
+      return [`Resuming from ${printable(event.head)}, step ${event.step}`]
     case 'adopted':
       return [`works on ${printable(event.head)}, step ${event.step}`]
     case 'window': {
@@ -62,7 +62,7 @@ export function eventLines(event: NodeEvent): string[] {
       ]
     case 'local_state_missing':
       return [
-        `goes on without its own state of window ${event.window}: ${printable(event.message)}`,
+        `continues without its own state of window ${event.window}: ${printable(event.message)}`,
       ]
     case 'summary':
       return summaryLines(event)
@@ -84,7 +84,7 @@ const WAITED_FOR = {
   head: 'a head to train on',
   updates: 'an update to merge',
   peers:
-    'half of the peers that took part of late, so as not to part from them; --alone goes on without',
+    'half of the peers that took part recently, so that the network does not split; --alone does not wait',
 } as const
 
 /** What of the metrics tells how good a model is. */

@@ -64,7 +64,7 @@ export class TerminalReporter implements TrainReporter {
         break
       case 'local_state_missing':
         this.#line(
-          `${printable(event.peer)} goes on from the canonical model alone, without its own state of window ` +
+          `${printable(event.peer)} continues from the canonical model alone, without its own state of window ` +
             `${event.window}: ${printable(event.message)}`,
         )
         break
