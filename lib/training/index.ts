@@ -21,4 +21,7 @@ export { Trainer, type Contribution, type TrainerParts, type WindowOptions } fro
 export { Validator, type Collected, type Promotion, type ValidatorParts } from './validator.js'
 export { trainOnSwarm, type TrainerLoopOptions } from './trainer-loop.js'
 export { validateOnSwarm, type ValidatorLoopOptions } from './validator-loop.js'
+export { CsvFile } from './csv-file.js'
+export { scalarsOf, type Scalar, type ScalarWriter } from './scalars.js'
+export { TensorBoardFile } from './tensorboard-file.js'
 export type { Dropped } from './screening.js'

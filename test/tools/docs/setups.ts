@@ -307,6 +307,20 @@ await project.close()
     needsTorch: true,
   },
 
+  /** What records a run. */
+  scalars: {
+    before: `
+import * as assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+`,
+    after: `
+const head = { metrics: { loss: 0.5 } }
+await record({ event: 'promoted', window: 1, promotion: { head } } as unknown as TrainingEvent)
+assert.match(readFileSync('metrics.csv', 'utf8'), /^1,.*,canonical.loss,0.5/m)
+assert.match(readFileSync(curves.path, 'latin1'), /canonical.loss/)
+`,
+  },
+
   /** A class with a generator for a hook. */
   'generating-hook': {
     before: `import torchbed
