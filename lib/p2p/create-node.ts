@@ -10,7 +10,8 @@ import { loadOrCreateIdentity } from './identity.js'
 import { createLibp2pNode, type NodeServices } from './node.js'
 import { needingPackages } from './packages.js'
 import { checkedAddresses } from './redial.js'
-import { training, type TrainingOptions, type TrainingService } from './service.js'
+import type { TrainingOptions } from './service-options.js'
+import { training, type TrainingService } from './service.js'
 
 /** How a peer is made. */
 export interface NodeOptions extends Omit<TrainingOptions, 'store' | 'stateFolder'> {

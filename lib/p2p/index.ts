@@ -39,9 +39,8 @@ export {
 export { gossipOptions, type ExperimentScope } from './gossip.js'
 export { type NodeServices } from './node.js'
 export {
-  training,
   type ConnectedPeer,
   type TrainingComponents,
   type TrainingOptions,
-  type TrainingService,
-} from './service.js'
+} from './service-options.js'
+export { training, type TrainingService } from './service.js'

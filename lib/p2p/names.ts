@@ -12,6 +12,11 @@ export function admissionProtocol(network: string): string {
   return `/torchbed/${checkedNetwork(network)}/admission/1`
 }
 
+/** The protocol by which peers of ours fetch chunks from each other. */
+export function transferProtocol(network: string): string {
+  return `/torchbed/${checkedNetwork(network)}/transfer/1`
+}
+
 /**
  * The network id, which becomes a part of every protocol id.
  *

@@ -35,6 +35,8 @@ export interface PeersParts {
   /** The control protocol of the network, and ours for admission. */
   readonly protocol: string
   readonly admissionProtocol: string
+  /** Ours for chunks. */
+  readonly transferProtocol: string
   readonly admission: Admission | undefined
   readonly conduct: Conduct
   readonly snapshotResponse: (peerId: string) => Promise<Uint8Array>
@@ -52,6 +54,8 @@ export interface Connected {
   agent: string
   /** Whether it proves itself over a nonce of ours. */
   provesFresh: boolean
+  /** Whether it serves chunks as they are. */
+  transfers: boolean
   admitted: boolean
   answeredInMs: number | undefined
   /** Hash of the last snapshot that was read. */
@@ -106,6 +110,11 @@ export class Peers {
     for (const { end } of this.#waiting.values()) end(new Error('this peer is stopping'))
     this.#waiting.clear()
     this.#peers.clear()
+  }
+
+  /** Whether a peer serves chunks by the protocol of ours. */
+  transfers(peerId: string): boolean {
+    return this.#peers.get(peerId)?.transfers ?? false
   }
 
   /** Whether a peer may take part, as far as that is known. */
@@ -171,14 +180,16 @@ export class Peers {
     if (!protocols.includes(this.#parts.protocol)) return
     if (this.#parts.conduct.banOf(peerId) !== undefined) return
     const provesFresh = protocols.includes(this.#parts.admissionProtocol)
+    const transfers = protocols.includes(this.#parts.transferProtocol)
     const known = this.#peers.get(peerId)
     if (known !== undefined) {
+      known.transfers = transfers
       known.agent = agentVersion
       known.provesFresh ||= provesFresh
       return
     }
     this.#peers.set(peerId, {
-      ...{ since: Date.now(), agent: agentVersion, provesFresh, asking: false },
+      ...{ since: Date.now(), agent: agentVersion, provesFresh, transfers, asking: false },
       ...{ admitted: this.#parts.admission === undefined, answeredInMs: undefined },
       ...{ snapshotHash: undefined, failures: 0, nextAsk: 0 },
     })

@@ -9,32 +9,24 @@
 
 import { join } from 'node:path'
 
-import type { GossipSub } from '@libp2p/gossipsub'
-import type {
-  Libp2pEvents,
-  PeerId,
-  PrivateKey,
-  Startable,
-  TypedEventTarget,
-} from '@libp2p/interface'
-import type { AddressManager, ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { Startable } from '@libp2p/interface'
 
 import { makeFolder } from '../files/make-folder.js'
 import { timestampNow, type ArtifactDescriptor } from '../schema/index.js'
-import type { PeerRole, PubsubPayload } from '../schema/records/network/index.js'
+import type { PubsubPayload } from '../schema/records/network/index.js'
 import type { FetchOptions, FetchReport, FsArtifactStore } from '../store/index.js'
 import { Announcements } from '../swarm/announcements.js'
 import { fetchFrom, type Provider } from '../swarm/fetch.js'
-import type { Swarm, SwarmPeer } from '../swarm/index.js'
+import type { Swarm } from '../swarm/index.js'
 import { ProvidedArtifacts } from '../swarm/provided.js'
-import { Admission, type AdmissionOptions } from './admission/admission.js'
+import { Admission } from './admission/admission.js'
 import { signingKey } from './admission/keys.js'
 import { askForProof, giveProof } from './admission/proof.js'
 import { Conduct, type Fault, type PeerConduct } from './conduct.js'
-import { ControlClient } from './control/client.js'
+import { ControlClient, type SendRequest } from './control/client.js'
 import { answerRequests, asPeerError, exchange, streamOpener } from './control/exchange.js'
 import { RequestGuard } from './control/guard.js'
-import { controlAnswer, type DiLoCoAnswer } from './control/server.js'
+import { controlAnswer } from './control/server.js'
 import {
   faultOf,
   MessageTooLargeError,
@@ -47,50 +39,13 @@ import { Introductions } from './introductions.js'
 import { Intake } from './intake.js'
 import { openerByAnnouncements } from './known-addresses.js'
 import { CHUNK_REQUESTS_PER_PEER } from './limits.js'
-import { admissionProtocol, controlProtocol } from './names.js'
+import { admissionProtocol, controlProtocol, transferProtocol } from './names.js'
 import { installWithResolvers } from './packages.js'
 import { Peers, type PeersParts } from './peers.js'
 import { Redialer } from './redial.js'
+import type { ConnectedPeer, TrainingComponents, TrainingOptions } from './service-options.js'
 import { StateFile } from './state-file.js'
-
-/** What the service uses of its node. `pubsub` is gossipsub, configured by `gossipOptions()`. */
-export interface TrainingComponents {
-  readonly peerId: PeerId
-  readonly privateKey: PrivateKey
-  readonly registrar: Registrar
-  readonly connectionManager: ConnectionManager
-  readonly addressManager: AddressManager
-  readonly events: TypedEventTarget<Libp2pEvents>
-  readonly pubsub: GossipSub
-}
-
-/** What a peer does in its network. */
-export interface TrainingOptions {
-  /** The network's id, a text without a slash. */
-  readonly network: string
-  /** The experiments that it takes part in; more can be joined later. */
-  readonly experiments: readonly ExperimentScope[]
-  /** What it is for. Peers of the reference take one without a role for a validator. */
-  readonly roles: readonly PeerRole[]
-  /** Where artifacts are served from and fetched into. */
-  readonly store: FsArtifactStore
-  /** Folder of what the peer remembers; made when it does not exist. */
-  readonly stateFolder: string
-  /** Multiaddresses of peers to stay connected with. */
-  readonly bootstrap?: readonly string[] | undefined
-  /** Takes part with a certificate, and with peers that have one; default: with everyone who knows the network's id. */
-  readonly admission?: AdmissionOptions | undefined
-  /** Answers questions of DiLoCo rounds; default: takes no part. */
-  readonly diLoCo?: DiLoCoAnswer | undefined
-  /** Told of what peers did wrong and of what could not be sent; default: nothing is told. */
-  readonly onProblem?: ((error: P2pError) => void) | undefined
-}
-
-/** A peer that this one is connected with. */
-export interface ConnectedPeer extends SwarmPeer {
-  /** How the peer's program calls itself. */
-  readonly agent: string
-}
+import { askForChunk, serveChunks } from './transfer.js'
 
 /** The service `training` for `createLibp2p`. */
 export function training(
@@ -121,6 +76,7 @@ export class TrainingService implements Startable, Swarm {
   readonly #conduct = new Conduct((peerId) => this.#peers.disconnect(peerId))
   readonly #intake: Intake
   readonly #protocol: string
+  readonly #sendTransfer: SendRequest
   /** What a peer is told that is not admitted yet: how this one presents itself. */
   readonly #presentation = new Announcements()
   readonly #undo: (() => Promise<void>)[] = []
@@ -143,6 +99,9 @@ export class TrainingService implements Startable, Swarm {
       }
       return exchange(openUnlessBanned, peerId, request, requestOptions)
     })
+    const openTransfer = streamOpener(connectionManager, transferProtocol(options.network))
+    this.#sendTransfer = (peerId, request, requestOptions) =>
+      exchange((signal) => openTransfer(peerId, signal), peerId, request, requestOptions)
     this.#peers = new Peers(this.#peersParts())
     this.#intake = new Intake({
       ...{ peerId: this.peerId, announcements: this.announcements },
@@ -185,6 +144,7 @@ export class TrainingService implements Startable, Swarm {
     return {
       ...{ connections: connectionManager, events, admission, conduct: this.#conduct },
       ...{ protocol: this.#protocol, admissionProtocol: proofs },
+      transferProtocol: transferProtocol(this.network),
       snapshotResponse: (peerId) => this.control.snapshotResponse(peerId),
       askForProof: async (peerId) => {
         if (admission === undefined) return
@@ -261,6 +221,11 @@ export class TrainingService implements Startable, Swarm {
     const onFailure = (error: P2pError) => this.#report(error)
     const { registrar, events } = this.#components
     this.#undo.push(await answerRequests(registrar, this.#protocol, answer, onFailure, this.#guard))
+    const transfer = {
+      ...{ artifacts: this.#artifacts, guard: this.#guard, onFailure },
+      untilAdmitted: (peerId: string) => this.#peers.untilAdmitted(peerId),
+    }
+    this.#undo.push(await serveChunks(registrar, transferProtocol(this.network), transfer))
     events.addEventListener('self:peer:update', this.#announceSelf)
     events.addEventListener('transport:listening', this.#announceSelf)
     this.#peers.start()
@@ -365,7 +330,14 @@ export class TrainingService implements Startable, Swarm {
       manifest: (artifactId, signal) =>
         blaming(this.control.manifest(peerId, artifactId, { signal })),
       fetchChunk: (artifact, chunk, signal) =>
-        blaming(this.control.chunk(peerId, artifact, chunk, { signal })),
+        blaming(
+          this.#peers.transfers(peerId)
+            ? askForChunk(
+                ...([this.#sendTransfer, peerId, artifact.artifact_id, chunk.chunk_id] as const),
+                signal,
+              )
+            : this.control.chunk(peerId, artifact, chunk, { signal }),
+        ),
       onLie: ({ message }) => {
         const text = `${peerId} sends a false chunk: ${message}`
         this.#report(new PeerProtocolError(text, peerId, { fault: 'false-chunk' }))

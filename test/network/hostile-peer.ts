@@ -87,9 +87,14 @@ export class HostilePeer {
   }
 
   /** A peer that is connected with its victim, and answers as it is told. */
-  static async start(victim: TestPeer, behaviour?: Behaviour): Promise<HostilePeer> {
+  static async start(
+    victim: TestPeer,
+    behaviour?: Behaviour,
+    prepare?: (registrar: Registrar) => Promise<void>,
+  ): Promise<HostilePeer> {
     const node = await startNode()
     const { registrar } = (node as unknown as Inside).components
+    await prepare?.(registrar)
     await registrar.handle(
       PROTOCOL,
       async (stream) => {
@@ -113,9 +118,9 @@ export class HostilePeer {
   }
 
   /** Sends bytes as a request, and answers with what comes back; undefined when the stream is reset. */
-  async ask(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  async ask(bytes: Uint8Array, protocol = PROTOCOL): Promise<Uint8Array | undefined> {
     try {
-      const stream = await this.open()
+      const stream = await this.open(protocol)
       const response = readAll(stream)
       response.catch(() => undefined)
       await answer(stream, bytes)
@@ -125,8 +130,8 @@ export class HostilePeer {
     }
   }
 
-  open(): Promise<Stream> {
-    return this.node.dialProtocol(this.#victim.libp2p.peerId, PROTOCOL, {
+  open(protocol = PROTOCOL): Promise<Stream> {
+    return this.node.dialProtocol(this.#victim.libp2p.peerId, protocol, {
       maxOutboundStreams: 10_000,
     })
   }
