@@ -18,6 +18,7 @@ import { artifacts } from './rows/artifacts.js'
 import { calls } from './rows/calls.js'
 import { diloco } from './rows/diloco.js'
 import { loop } from './rows/loop.js'
+import { many } from './rows/many.js'
 import { memory } from './rows/memory.js'
 import { startUp } from './rows/start-up.js'
 import { store } from './rows/store.js'
@@ -27,6 +28,7 @@ const groups: readonly Group[] = [
   calls,
   artifacts,
   store,
+  many,
   training,
   loop,
   memory,
