@@ -1,5 +1,6 @@
 /** Models in and out as artifacts: by memory that Python views or fills, or by files (spec project#operations). */
 
+import { constants } from 'node:buffer'
 import { stat } from 'node:fs/promises'
 
 import { LentBuffer } from '../runtime/lent-buffer.js'
@@ -14,11 +15,14 @@ import { ask, type AnswerOf } from './workload-methods.js'
 /** The artifacts of one workload's models. */
 export class ModelArtifacts {
   readonly #session: WorkloadSession
+  readonly #maxMemoryBytes: number
   #ways: Promise<AnswerOf<'artifact_ways'>> | undefined
   #bytes: number | undefined
 
-  constructor(session: WorkloadSession) {
+  /** @param maxMemoryBytes longest artifact that goes by memory: Node.js 20 has no typed array beyond 4 GiB */
+  constructor(session: WorkloadSession, maxMemoryBytes: number = constants.MAX_LENGTH) {
     this.#session = session
+    this.#maxMemoryBytes = maxMemoryBytes
   }
 
   /** Size of the last artifact, in bytes: the models of a workload are about of one size. */
@@ -32,7 +36,7 @@ export class ModelArtifacts {
     store: FsArtifactStore,
     options?: CallOptions,
   ): Promise<void> {
-    if (!(await this.#inMemory('load'))) {
+    if (descriptor.bytes_len > this.#maxMemoryBytes || !(await this.#inMemory('load'))) {
       return withArtifactFile(async (path) => {
         await store.materializeArtifactFile(descriptor, path, options)
         await this.loadFile(model, path, options)
@@ -57,13 +61,16 @@ export class ModelArtifacts {
     options?: CallOptions,
   ): Promise<ArtifactDescriptor> {
     const { spec, chunking } = artifact
-    if (!(await this.#inMemory('materialize'))) {
+    const length = (await this.#inMemory('materialize'))
+      ? await this.#plan(model, options)
+      : Infinity
+    if (length > this.#maxMemoryBytes) {
       return withArtifactFile(async (path) => {
         await this.materializeFile(model, path, options)
         return store.storeArtifactFile(spec, path, chunking, options)
       })
     }
-    const bytes = new Uint8Array((await this.#fill(model, options)).take())
+    const bytes = new Uint8Array((await this.#fill(model, length, options)).take())
     return store.storeArtifactBytes(spec, bytes, chunking, { ...options, transfer: true })
   }
 
@@ -89,14 +96,18 @@ export class ModelArtifacts {
     if (file) this.#learnSize(model, file.size)
   }
 
-  /** The model in memory that Python fills in place. */
-  async #fill(model: ModelHandle, options?: CallOptions): Promise<LentBuffer> {
-    const plan = this.#idOf(model, 'materialize_model_artifact')
-    const { total_bytes } = await ask(this.#session, 'plan_model_memory', plan, options)
-    const artifact = LentBuffer.allocate(total_bytes)
+  /** How many bytes the model's artifact will have. Python keeps the plan until it is filled, or a file is written. */
+  async #plan(model: ModelHandle, options?: CallOptions): Promise<number> {
+    const params = this.#idOf(model, 'materialize_model_artifact')
+    return (await ask(this.#session, 'plan_model_memory', params, options)).total_bytes
+  }
+
+  /** The model as it was planned, in memory that Python fills in place. */
+  async #fill(model: ModelHandle, length: number, options?: CallOptions): Promise<LentBuffer> {
+    const artifact = LentBuffer.allocate(length)
     const params = { ...this.#idOf(model, 'materialize_model_artifact'), artifact }
     await this.#session.call('fill_model_memory', params, options)
-    this.#learnSize(model, total_bytes)
+    this.#learnSize(model, length)
     return artifact
   }
 

@@ -13,7 +13,7 @@ import type { ChunkFiles, Durability } from './chunk-files.js'
 import { checkChunk, checkRoot } from './chunk-stream.js'
 import { MAX_READS_IN_FLIGHT } from './constants.js'
 import { checkArtifactDescriptorAsync, checkChunkDescriptor } from './descriptor.js'
-import { ArtifactLengthMismatchError } from './errors.js'
+import { ArtifactTooLongError } from './errors.js'
 import { withIo } from './files.js'
 import { contentIdOfChunk, ContentHash } from './hashing.js'
 import { InFlight, inOrder } from '../core/concurrency.js'
@@ -49,7 +49,7 @@ export class ArtifactReader {
     await checkArtifactDescriptorAsync(descriptor)
     const { artifact_id, bytes_len, chunks } = descriptor
     if (bytes_len > constants.MAX_LENGTH) {
-      throw new ArtifactLengthMismatchError(artifact_id, constants.MAX_LENGTH, bytes_len)
+      throw new ArtifactTooLongError(artifact_id, bytes_len, constants.MAX_LENGTH)
     }
     return withIo(`load artifact ${artifact_id}`, async () => {
       await this.requireChunks(descriptor, options)

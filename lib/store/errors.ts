@@ -109,6 +109,24 @@ export class ArtifactLengthMismatchError extends CheckpointError {
   }
 }
 
+/** An artifact is longer than one array of this Node.js may be; nothing is wrong with it. */
+export class ArtifactTooLongError extends CheckpointError {
+  readonly code = 'ERR_CHECKPOINT_ARTIFACT_TOO_LONG'
+
+  constructor(
+    readonly artifactId: ArtifactId,
+    /** Its length, in bytes. */
+    readonly length: number,
+    /** Length of the longest array, in bytes. */
+    readonly longest: number,
+  ) {
+    super(
+      `Cannot load artifact ${clip(artifactId)} of ${length} bytes into memory: an array of this Node.js has at most ` +
+        `${longest} bytes; use materializeArtifactFile, or a later Node.js`,
+    )
+  }
+}
+
 /** A descriptor contradicts itself, or goes beyond a limit; nothing was allocated or written for it. */
 export class InvalidDescriptorError extends CheckpointError {
   readonly code = 'ERR_CHECKPOINT_INVALID_DESCRIPTOR'

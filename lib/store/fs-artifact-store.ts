@@ -398,7 +398,7 @@ export class FsArtifactStore {
    * It is allocated once all chunks are known to be there.
    *
    * @throws InvalidDescriptorError, UnknownChunkError, ChunkLengthMismatchError, ChunkHashMismatchError,
-   *   ArtifactRootHashMismatchError; ArtifactLengthMismatchError when it is too long for one ArrayBuffer
+   *   ArtifactRootHashMismatchError; ArtifactTooLongError when it is too long for one typed array
    */
   async materializeArtifactBytes(
     descriptor: ArtifactDescriptor,

@@ -42,6 +42,7 @@ const samples: Readonly<Record<keyof typeof classes, TorchbedError>> = {
   ArtifactRootHashMismatchError: new classes.ArtifactRootHashMismatchError('a', 'x', 'y'),
   ChunkSourcesExhaustedError: new classes.ChunkSourcesExhaustedError('a', 2, ['peer: gone']),
   ArtifactLengthMismatchError: new classes.ArtifactLengthMismatchError('a', 1, 2),
+  ArtifactTooLongError: new classes.ArtifactTooLongError('a', 3, 2),
   InvalidDescriptorError: new classes.InvalidDescriptorError('a', 'it lies', { cause }),
   InvalidSourceError: new classes.InvalidSourceError('no bytes'),
   InvalidIdError: new classes.InvalidIdError('too long', { cause }),

@@ -4,8 +4,11 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BuffersRetainedError } from '../../lib/errors.js'
-import { FsArtifactStore } from '../../lib/store/index.js'
+import { chunkingScheme, FsArtifactStore } from '../../lib/store/index.js'
+import { ModelArtifacts } from '../../lib/project/model-artifacts.js'
+import { ModelHandle } from '../../lib/project/model-handle.js'
 import {
+  EmbeddedRuntime,
   HookRaisedError,
   LentBuffer,
   TorchProject,
@@ -68,6 +71,45 @@ describe('artifacts in memory', () => {
       const checksum = async (handle: typeof model) =>
         (await project.evaluate(handle, 'Test')).metrics.checksum
       assert.equal(await checksum(other), await checksum(model))
+    })
+
+    it('go through a file when they are longer than an array may be, as the same artifact', async () => {
+      await using runtime = await EmbeddedRuntime.start({})
+      await using session = await runtime.openWorkload({
+        factory: 'exchanging:create_workload',
+        moduleSearchRoots: [workloadRoot],
+        config: { width: 500 },
+        env: {},
+      })
+      const init = async () => {
+        const made = await session.call('init_model', { device: 'cpu' })
+        return new ModelHandle(session, (made as { model_id: string }).model_id)
+      }
+      const [model, other] = [await init(), await init()]
+      const spec = {
+        ...artifact,
+        precision: 'Fp32',
+        model_schema_hash: 'linear',
+        record_format: 'safetensors',
+      } as const
+      const write = (maxMemoryBytes?: number) =>
+        new ModelArtifacts(session, maxMemoryBytes).materialize(
+          model,
+          { spec, chunking: chunkingScheme(1000) },
+          store,
+        )
+      const whole = await write()
+      const { bytes_len } = whole
+      for (const longest of [bytes_len - 1, bytes_len, bytes_len + 1]) {
+        assert.deepEqual(await write(longest), whole)
+        await new ModelArtifacts(session, longest).load(other, whole, store)
+        const again = await new ModelArtifacts(session, longest).materialize(
+          other,
+          { spec, chunking: chunkingScheme(1000) },
+          store,
+        )
+        assert.deepEqual(again, whole)
+      }
     })
 
     for (const isolation of ['none', 'process'] as const) {

@@ -155,6 +155,8 @@ class Session:
     def _materialize_model_artifact(self, params: Params) -> object:
         state = self._model(params, "model_id")
         path = params.text("artifact_path")
+        # One that was planned for memory and turned out too long for it.
+        self._planned.pop(params.text("model_id"), None)
         if self._find("materialize_model_artifact_path") is not None:
             self._hook("materialize_model_artifact_path", state, path)
             return _OK
