@@ -1,4 +1,4 @@
-"""The workload of the Rust test peer in Python: its model is one number, its artifact that number as JSON and a line feed.
+"""The workload of the Rust test peer in Python: a number, with that number as JSON and a line feed for its artifact.
 
 What the Rust peer appends to make its artifacts large is ignored.
 """
