@@ -1,4 +1,4 @@
-"""The workload of the Rust test peer in Python: a number, with that number as JSON and a line feed for its artifact.
+"""The workload of the Rust test peer in Python: its model, and its artifact, is a number as JSON.
 
 What the Rust peer appends to make its artifacts large is ignored.
 """
