@@ -52,9 +52,7 @@ class Scalar:
     ) -> dict[str, float]:
         weights = [one["sample_weight"] * one["quality_weight"] for one in candidates]
         models = [one["model"]["model"] for one in candidates]
-        return {
-            "model": sum(w * m for w, m in zip(weights, models, strict=True)) / sum(weights)
-        }
+        return {"model": sum(w * m for w, m in zip(weights, models, strict=True)) / sum(weights)}
 
     def apply_single_root_ema(
         self, base: dict[str, float], merged: dict[str, float], policy: Any
