@@ -235,23 +235,17 @@ class TrainingPeer {
     const { report } = this.#parts
     switch (event.event) {
       case 'resumed':
-      case 'adopted': {
-        const { head } = event
-        if (await this.#keep(head)) {
-          report({
-            event: event.event,
-            head: head.head_id,
-            step: head.global_step,
-            artifact: head.artifact_id,
-          })
-        }
+      case 'adopted':
+        if (await this.#keep(event.head)) report({ event: event.event, ...workedOn(event.head) })
+        break
+      case 'promoted': {
+        const { head, from } = event.promotion
+        this.#promoted += 1
+        await this.#keep(head)
+        // Promotions are told of every peer, but a genesis is none.
+        if (from === 'genesis') report({ event: 'adopted', ...workedOn(head) })
         break
       }
-      case 'promoted':
-        // That it is promoted is told of every peer's promotions.
-        this.#promoted += 1
-        await this.#keep(event.promotion.head)
-        break
       case 'window':
         this.#windows += 1
         report({ event: 'window', ...peerWindow(event.window, event.contribution) })
@@ -273,4 +267,8 @@ class TrainingPeer {
     await store.materializeArtifactFile(artifact, this.#model)
     return true
   }
+}
+
+function workedOn({ head_id, global_step, artifact_id }: HeadDescriptor) {
+  return { head: head_id, step: global_step, artifact: artifact_id }
 }
