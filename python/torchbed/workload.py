@@ -34,6 +34,10 @@ from ._host.merging import weighted_merge as weighted_merge
 
 if TYPE_CHECKING:
     from ._workload.module import Module as Module
+    from ._workload.packs import PackPlan as PackPlan
+    from ._workload.packs import pack_plan as pack_plan
+    from ._workload.packs import pack_values as pack_values
+    from ._workload.packs import unpack_values as unpack_values
 
 State = TypeVar("State")
 StateIn = TypeVar("StateIn", contravariant=True)
@@ -347,4 +351,8 @@ def __getattr__(name: str) -> Any:
         from ._workload.module import Module
 
         return Module
+    if name in ("PackPlan", "pack_plan", "pack_values", "unpack_values"):
+        from ._workload import packs
+
+        return getattr(packs, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

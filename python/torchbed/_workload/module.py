@@ -12,6 +12,7 @@ from .._host.merging import merge_weight, weighted_merge
 from .._host.progressing import progress
 from .._host.yielding import yield_point
 from .examples import Examples, count_of, joined, read_shards
+from .packs import pack_values, unpack_values
 
 if TYPE_CHECKING:
     import torch
@@ -286,6 +287,18 @@ class Module:
                 raise ValueError(f"the artifact's tensor {name!r} holds a NaN or an infinity")
         state["model"].load_state_dict(tensors)
         state.update(self._state(state["model"]))
+
+    # --- what peers average in DiLoCo ---
+
+    @callable_hook
+    def parameter_pack(self, state: ModuleState) -> "torch.Tensor":
+        """Return all floating-point weights and buffers as one float32 vector."""
+        return pack_values(state)
+
+    @callable_hook
+    def load_parameter_pack(self, state: ModuleState, values: "torch.Tensor") -> None:
+        """Take over such a vector; a bad one changes nothing. The optimizer goes on as it was."""
+        unpack_values(state, values)
 
     # --- what a peer keeps for itself, so that a kill costs it nothing ---
 
