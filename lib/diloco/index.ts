@@ -4,7 +4,8 @@
  *
  * The arithmetic gives the same bits on every machine, whatever its processor and its number of threads: replicas that
  * apply the same contributions have one {@link stateRoot}. {@link lead} and {@link receive} are how members agree on which contributions those are.
- * Nothing here needs Python, and nothing here sends or stores: that is its caller's.
+ * {@link localRounds} runs whole rounds of peers in one process, which {@link projectPeer} makes of models; all else works without Python.
+ * Nothing here sends or stores: that is its caller's.
  *
  * @packageDocumentation
  */
@@ -46,6 +47,13 @@ export {
   VoidRoundError,
   type PayloadRefusal,
 } from './errors.js'
+export {
+  localRounds,
+  type InnerWork,
+  type LocalRound,
+  type RoundPeer,
+  type Withheld,
+} from './local.js'
 export { aggregate, combine, tokenWeights } from './mean.js'
 export type { Aggregate, Combination, Weighted } from './mean.js'
 export {
@@ -58,6 +66,7 @@ export {
   type OuterOptimizer,
   type OuterState,
 } from './outer.js'
+export { parametersOf, projectPeer, type ProjectPeerParts } from './project-peer.js'
 export { aggregateGradients, plainOuterStep } from './reference/aggregates.js'
 export { decodeGradient, encodeGradient } from './reference/gradient-codecs.js'
 export { learningRate, type Schedule } from './schedule.js'
