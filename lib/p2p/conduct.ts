@@ -65,7 +65,7 @@ interface Kept {
   recent: number[]
 }
 
-/** The conduct of the peers that did something wrong, those of late; the oldest are forgotten where there are too many. */
+/** The conduct of the peers that did something wrong recently; the oldest are forgotten where there are too many. */
 export class Conduct {
   readonly #peers = new Map<string, Kept>()
   readonly #onBan: (peerId: string, ban: Ban) => void

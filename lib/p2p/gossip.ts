@@ -88,7 +88,7 @@ export class Gossip {
   }
 
   /**
-   * Publishes an announcement on its topic; to nobody when there is no peer, which is no error.
+   * Publishes an announcement on its topic; with no peer to take it, that is no error.
    *
    * @throws MessageTooLargeError, ConfigError when the record cannot be written
    */

@@ -174,7 +174,7 @@ export class TrainingService implements Startable, Swarm {
     return this.#options.store
   }
 
-  /** The peers that did something wrong of late: what, how often, and whether they are kept away for it. */
+  /** The peers that did something wrong recently: what, how often, and whether they are kept away for it. */
   get conduct(): PeerConduct[] {
     return this.#conduct.list()
   }

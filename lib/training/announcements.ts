@@ -109,7 +109,8 @@ export function mergeAnnouncement(
 
 /**
  * The head that is canonical by what is known: the promoted one of the highest step, else a genesis; null without
- * either. Of equal steps, that of the smaller head id, then of the smaller artifact id, on every peer alike.
+ * either. Of equal steps, that of the smaller head id, then of the smaller artifact id, on every peer alike. A promotion counts
+ * only over the head's own parent, and one step above it where that is known: a peer may announce any number.
  */
 export function canonicalHead(
   known: KnownAnnouncements,
@@ -118,15 +119,24 @@ export function canonicalHead(
   const promoted = new Set<string>()
   for (const { certificate } of known.of('Merge')) {
     if (!isOf(experiment, certificate)) continue
-    promoted.add(
-      headKey({ head_id: certificate.merged_head_id, artifact_id: certificate.merged_artifact_id }),
-    )
+    const { merged_head_id: head_id, merged_artifact_id: artifact_id, base_head_id } = certificate
+    promoted.add(promotionKey({ head_id, artifact_id }, base_head_id))
+  }
+  const heads = known.of('Head').flatMap(({ head }) => (isOf(experiment, head) ? head : []))
+  const steps = new Map<HeadId, Set<number>>()
+  for (const { head_id, global_step } of heads) {
+    steps.set(head_id, (steps.get(head_id) ?? new Set()).add(global_step))
   }
   let best: HeadDescriptor | null = null
-  for (const { head } of known.of('Head')) {
-    if (!isOf(experiment, head)) continue
-    const isGenesis = head.parent_head_id === null && head.global_step === 0
-    if (!isGenesis && !promoted.has(headKey(head))) continue
+  for (const head of heads) {
+    const parent = head.parent_head_id
+    if (parent === null) {
+      if (head.global_step !== 0) continue
+    } else {
+      if (!promoted.has(promotionKey(head, parent))) continue
+      const before = steps.get(parent)
+      if (before !== undefined && !before.has(head.global_step - 1)) continue
+    }
     if (best === null || isBefore(head, best)) best = head
   }
   return best === null ? null : { head: best, providers: providersOf(known, best) }
@@ -240,6 +250,13 @@ function isBefore(head: HeadDescriptor, other: HeadDescriptor): boolean {
   if (head.global_step !== other.global_step) return head.global_step > other.global_step
   if (head.head_id !== other.head_id) return head.head_id < other.head_id
   return head.artifact_id < other.artifact_id
+}
+
+function promotionKey(
+  { head_id, artifact_id }: Pick<HeadDescriptor, 'head_id' | 'artifact_id'>,
+  base: HeadId,
+): string {
+  return JSON.stringify([head_id, artifact_id, base])
 }
 
 /** A head as a text that no other has: two peers may promote different heads of one name. */

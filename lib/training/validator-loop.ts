@@ -5,7 +5,7 @@
  * A window closes when every trainer that can be reached has an update, save those that had none the last time and hold no lease
  * of this one; at the latest some time after the first update. Of several validators that of the smallest peer id promotes. Each of the others waits
  * a while longer than the one before it, and promotes when none of those has. None promotes without half of the peers that took
- * part of late: cut off from them, it would go its own way.
+ * part recently: cut off from them, it would go its own way.
  */
 
 import { throwIfAborted } from '../core/abort.js'
@@ -35,7 +35,7 @@ export interface ValidatorLoopOptions extends CallOptions {
   readonly genesisAfterMs?: number | undefined
   /** Rise of the loss over the base head's above which a contribution is not merged. Default: half of that loss, at least 0.02. */
   readonly canaryTolerance?: number | undefined
-  /** Promotes without half of those that took part of late, too: they have left for good. Default false. */
+  /** Promotes without half of those that took part recently, too: they have left for good. Default false. */
   readonly alone?: boolean
   /** Whether chunks that nothing names any more are deleted after each window. Default true. */
   readonly collectGarbage?: boolean
@@ -206,7 +206,7 @@ class ValidatorLoop {
     yield { event: 'promoted', window, promotion }
   }
 
-  /** Waits for half of those that took part of late. False when another head became the canonical one meanwhile. */
+  /** Waits for half of those that took part recently. False when another head became the canonical one meanwhile. */
   async *#quorum(base: HeadDescriptor): AsyncGenerator<TrainingEvent, boolean> {
     const { signal } = this.#options
     const find = () => this.#isMoved(base) || this.#isAmongHalf(base) || undefined

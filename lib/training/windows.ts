@@ -153,7 +153,7 @@ export function validatorsOf(swarm: Swarm, isValidator: boolean): PeerId[] {
 }
 
 /**
- * The peers that took part of late: whose updates or promotions of the last windows up to a head are known. Without half of
+ * The peers that took part recently: whose updates or promotions of the last windows up to a head are known. Without half of
  * them within reach a peer cannot tell whether the others have gone or go on without it.
  */
 export function participants(

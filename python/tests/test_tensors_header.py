@@ -1,6 +1,7 @@
 """The header of a safetensors file: what is read, and one test per way a header can lie."""
 
 import array
+import gc
 import json
 import pickle
 import threading
@@ -418,5 +419,11 @@ def test_other_threads_run_while_a_long_header_is_read() -> None:
         assert [info.name for info in header.tensors] == sorted(map(str, range(count)))
         return max(waits)
 
-    # The machine may be busy.
-    assert min(longest_wait() for _ in range(3)) < 0.15
+    # A collection over all that other tests have imported stops every thread for longer.
+    gc.collect()
+    gc.freeze()
+    try:
+        # The machine may be busy.
+        assert min(longest_wait() for _ in range(3)) < 0.15
+    finally:
+        gc.unfreeze()

@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { HeadDescriptor, PeerId } from '../../lib/schema/index.js'
 import { ArtifactUnavailableError, LocalNetwork, type LocalSwarm } from '../../lib/swarm/index.js'
+import { headAnnouncement, mergeAnnouncement } from '../../lib/training/announcements.js'
 import {
   announcedUpdates,
   canonicalHead,
@@ -135,6 +136,22 @@ describe('roles with a store each', () => {
       )
       const canonical = canonicalHead(swarms[0]!.announcements, run.experiment)
       assert.deepEqual(canonical, { head, providers: ['validator'] })
+    })
+
+    it('announces a promotion far above its base, or over another, does not make it canonical', async () => {
+      const { experiment } = run
+      const liar = swarms[0]!
+      const lie = async (parent_head_id: string, global_step: number, over: string) => {
+        const head = { ...contributions[0]!.head, head_id: `lie-${global_step}`, parent_head_id }
+        const told = { ...head, global_step }
+        await liar.announce(headAnnouncement(experiment, liar.peerId, told))
+        await liar.announce(mergeAnnouncement(experiment, liar.peerId, told, over, []))
+      }
+      await lie(base.head_id, 2 ** 40, base.head_id)
+      await lie('elsewhere', 7, base.head_id)
+      assert.equal(canonicalHead(swarm.announcements, experiment)?.head.head_id, base.head_id)
+      await lie(base.head_id, 1, base.head_id)
+      assert.equal(canonicalHead(swarm.announcements, experiment)?.head.head_id, 'lie-1')
     })
   })
 })

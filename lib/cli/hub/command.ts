@@ -25,6 +25,8 @@ interface ExportOptions extends HubOptions {
 const RENAME = '--rename <from=to>'
 const RENAME_HELP = 'replace a prefix of tensor names, the longest that fits; may be repeated'
 
+const EXIT_CODES = '\nExit codes: 0 done, 1 failure, 2 bad usage.\n'
+
 /** Adds `torchbed import` and `torchbed export` to the program. */
 export function addHubCommands(program: Command): void {
   const importing = program
@@ -37,16 +39,19 @@ export function addHubCommands(program: Command): void {
     .argument('<folder>', 'the model folder')
     .argument('<file>', 'the file to write')
     .option(RENAME, RENAME_HELP, addRename, [])
-  addCommonOptions(importing, 'print one JSON document on stdout', 'print only errors').action(
-    async (folder: string, file: string, options: HubOptions) => {
+  addCommonOptions(importing, 'print one JSON document on stdout', 'print only errors')
+    .addHelpText(
+      'after',
+      `${EXIT_CODES}\nExamples:\n  torchbed import llama-folder llama.safetensors --rename model.=\n`,
+    )
+    .action(async (folder: string, file: string, options: HubOptions) => {
       process.exitCode = await run(options, async () => {
         const rename = renameBy(options.rename)
         await makeFolder(dirname(resolve(file)))
         const { tensors } = await importHubFolder(folder, resolve(file), { rename })
         return { file: resolve(file), ...sumOf(tensors) }
       })
-    },
-  )
+    })
   const exporting = program
     .command('export')
     .summary('turn an artifact into a Hugging Face model folder')
@@ -59,8 +64,12 @@ export function addHubCommands(program: Command): void {
     .requiredOption('--config <file>', 'JSON file that becomes config.json')
     .option(RENAME, RENAME_HELP, addRename, [])
     .option('--max-shard-bytes <bytes>', 'data of each file at most', bytes, MAX_SHARD_BYTES)
-  addCommonOptions(exporting, 'print one JSON document on stdout', 'print only errors').action(
-    async (source: string, folder: string, options: ExportOptions) => {
+  addCommonOptions(exporting, 'print one JSON document on stdout', 'print only errors')
+    .addHelpText(
+      'after',
+      `${EXIT_CODES}\nExamples:\n  torchbed export out/store my-model --config config.json\n`,
+    )
+    .action(async (source: string, folder: string, options: ExportOptions) => {
       process.exitCode = await run(options, async () => {
         const config = await readConfig(options.config)
         const rename = renameBy(options.rename)
@@ -70,8 +79,7 @@ export function addHubCommands(program: Command): void {
         )
         return { folder: resolve(folder), ...exported }
       })
-    },
-  )
+    })
 }
 
 async function run(

@@ -43,7 +43,7 @@ export function addKeysCommand(program: Command): void {
       '\nExit codes: 0 done, 1 failure, 2 bad usage.\n' +
         '\nExamples:\n' +
         '  torchbed keys --network digits\n' +
-        '  torchbed node invite --role trainer --experiment digits/mlp --join /ip4/192.0.2.1/tcp/4001\n',
+        '  torchbed node invite --role bootstrap\n',
     )
     .action(async (options: KeysOptions) => {
       process.exitCode = await keys(options)

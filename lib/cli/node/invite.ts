@@ -61,7 +61,8 @@ export function addInviteCommand(node: Command): void {
       'after',
       '\nExit codes: 0 done, 1 failure, 2 bad usage.\n' +
         '\nExamples:\n' +
-        '  torchbed node invite --role trainer --experiment digits/mlp --join /ip4/192.0.2.1/tcp/4001\n',
+        '  torchbed node invite --role trainer --experiment digits/mlp\n' +
+        '  torchbed node invite --role viewer --join /ip4/192.0.2.1/tcp/4001\n',
     )
     .action(async (options: InviteOptions) => {
       process.exitCode = await invite(options)

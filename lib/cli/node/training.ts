@@ -31,7 +31,7 @@ export interface TrainingNodeRun extends NodeRun {
   readonly config: TrainConfig
   /** Step of the canonical head at which it ends; undefined: when it is stopped. */
   readonly windows: number | undefined
-  /** Whether it promotes without those that took part of late. */
+  /** Whether it promotes without those that took part recently. */
   readonly alone: boolean
   /** Overrides the config's `python_executable`. */
   readonly python: string | undefined
