@@ -70,6 +70,5 @@ export type {
 } from './runtime/python-runtime.js'
 export { Tensor, tensor, type TensorData, type TensorDtype } from './runtime/tensor.js'
 export { PyFloat, type PyInput, type PyValue } from './runtime/values.js'
-export type { TrainingEvent } from './training/events.js'
 export type { Experiment } from './training/experiment.js'
-export { localTraining, type LocalTrainingParts } from './training/local-training.js'
+export { localTraining } from './training/local-training.js'

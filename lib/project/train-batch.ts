@@ -1,4 +1,4 @@
-/** What a window may be trained on, and the form in which its hook sees it (spec formats#batches). */
+/** What a window may be trained on, and the form in which its hook sees it (spec project#batches). */
 
 import type { LentBuffer } from '../runtime/lent-buffer.js'
 import type { PyInput } from '../runtime/values.js'

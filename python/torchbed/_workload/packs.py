@@ -1,4 +1,4 @@
-"""A model's floating-point tensors as one float32 vector (spec diloco-reference#layout).
+"""A model's floating-point tensors as one float32 vector (spec diloco-reference#pack-layout).
 
 The vector is what peers average in DiLoCo. It holds each floating-point tensor of `state_dict()`,
 parameters and buffers alike, in the order of their full names by code point, row-major, cast to
